@@ -1,0 +1,1 @@
+"""The voice: tell a person once about each incident, by the channels they chose."""

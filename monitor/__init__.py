@@ -1,0 +1,1 @@
+"""The watch: media in, findings out. It knows no names, only SubjectId."""

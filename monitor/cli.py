@@ -1,0 +1,65 @@
+"""The `likeness` command: assembles the verbs of every package. Heavy imports wait for their verb."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from monitor.errors import LikenessError
+
+app = typer.Typer(
+    name="likeness",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=(
+        "Tells people when their face or voice appears in public media, with evidence to act on.\n\n"
+        "First steps: [bold]likeness demo[/bold] shows the whole path on this machine. "
+        "[bold]likeness models pull[/bold], [bold]likeness keys new[/bold], [bold]likeness subject add[/bold], "
+        "[bold]likeness source add[/bold] and [bold]likeness serve[/bold] set up a watch of your own."
+    ),
+)
+
+GROUPS = {
+    "models": ("monitor.commands.models", "Get, list and verify the model weights."),
+    "keys": ("monitor.commands.keys", "Make and rotate the key-encryption keys."),
+    "subject": ("enrollment.cli", "Enrol, list, show and erase the people watched for."),
+    "source": ("crawlers.cli", "The web sites and feeds to watch."),
+    "item": ("monitor.commands.item", "What happened to one media item; try it again."),
+    "alerts": ("alerts.cli", "What was told, what is held for a human look."),
+    "audit": ("monitor.commands.audit", "Who did what; verify that nobody changed the record."),
+    "bench": ("monitor.commands.bench", "The measurements behind every number in README."),
+}
+"""Verb groups: name -> (module with `app`, one line of help)."""
+
+VERBS = (
+    "monitor.commands.demo",
+    "monitor.commands.scan",
+    "monitor.commands.serve",
+    "monitor.commands.work",
+    "monitor.commands.settings",
+    "crawlers.cli",
+)
+"""Modules whose `register(app)` adds verbs to the top level."""
+
+for _name, (_module, _help) in GROUPS.items():
+    app.add_typer(importlib.import_module(_module).app, name=_name, help=_help)
+for _module in VERBS:
+    importlib.import_module(_module).register(app)
+
+
+def main() -> None:
+    """Run the command; an error of ours becomes one sentence, its code and what to do."""
+    try:
+        app()
+    except LikenessError as exc:
+        typer.secho(f"error[{exc.code}]: {exc.message}", fg="red", err=True)
+        if exc.hint:
+            typer.echo(f"  {exc.hint}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

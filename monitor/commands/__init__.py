@@ -1,0 +1,1 @@
+"""The verbs of the `likeness` command that belong to the watch itself."""

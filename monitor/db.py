@@ -1,0 +1,88 @@
+"""The engine and the two kinds of session: `reading` and `writing`.
+
+SQLite by default, PostgreSQL by a URL. A writing session takes the write lock at once, so that
+"read the last link, append the next" holds on both.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import DateTime, Engine, create_engine, event
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine.interfaces import Dialect
+
+SQLITE_BUSY_MS = 30_000
+"""How long a writer waits for another one before it gives up; a decode never holds the lock."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC that comes back with its time zone on SQLite too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Refuse a moment without a time zone."""
+        if value is not None and value.tzinfo is None:
+            msg = "a moment without a time zone was about to be stored"
+            raise ValueError(msg)
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give it back in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, with its time zone."""
+    return datetime.now(UTC)
+
+
+def open_engine(url: str) -> Engine:
+    """Open the database. Creates nothing: `monitor.migrations` makes the tables."""
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection has no type
+    connection.isolation_level = None  # we send BEGIN ourselves
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")  # erased rows leave no bytes in free pages
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401 - as above
+    writing_now = connection.get_execution_options().get("likeness_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing_now else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Open a session that only looks. Objects stay usable after it ends."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """Open a session that commits at the end, or rolls everything back on an error."""
+    marked = engine.execution_options(likeness_writing=True)
+    with Session(marked, expire_on_commit=False) as session, session.begin():
+        yield session

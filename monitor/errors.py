@@ -1,0 +1,330 @@
+"""Every error that this service raises on purpose.
+
+    LikenessError                 code, what happened, what to do about it
+    ├── ConfigError               a setting is missing, wrong or a known placeholder
+    ├── KeysError                 a key is missing, wrong, or a sealed value does not open
+    │   ├── KeyMissing
+    │   ├── KeyWrong
+    │   ├── Tampered              the ciphertext or its bound context was changed
+    │   └── SubjectErased         the subject's key was destroyed: nothing of theirs opens again
+    ├── ModelError
+    │   ├── WeightsMissing        not pulled yet
+    │   ├── WeightsDiffer         the file is not the one that weights.lock names
+    │   ├── DeviceMissing         a GPU was asked for and is not there
+    │   ├── PackUnknown
+    │   └── ModelMismatch         vectors of two models must never meet
+    ├── MediaError                this item cannot be looked at; it is kept, marked, and can be retried
+    │   ├── EmptyMedia
+    │   ├── NotMedia              neither picture, video nor sound by its own bytes
+    │   ├── TooLarge              more bytes than we take
+    │   ├── TooManyPixels
+    │   ├── Unreadable            the decoder gave up
+    │   ├── DecoderKilled         the decoder ran out of its time or memory
+    │   └── EvidenceIncomplete    evidence is complete or the item failed
+    ├── SampleError               a sample given at enrolment cannot be used (says how to do better)
+    │   ├── NoFace / SeveralFaces / FaceTooPoor
+    │   └── TooLittleSpeech / SeveralVoices
+    ├── GalleryNotReady           retry: "could not look" is not "found nothing"
+    ├── LeaseLost                 somebody else has the item now
+    ├── FetchError                a URL was not fetched
+    │   ├── FetchRefused          by our own guard: address, scheme, redirect, robots, empty allow-list
+    │   ├── FetchTooLarge
+    │   ├── FetchTimeout
+    │   ├── FetchWrongType
+    │   └── FetchFailed           the other side failed
+    ├── StorageError
+    │   ├── StorageFull
+    │   └── BlobMissing
+    ├── DeliveryError
+    │   ├── ChannelDown           nothing was sent: try again later
+    │   ├── ChannelUncertain      it may have been sent: never repeat by itself
+    │   └── ChannelRefused        the other side said no for good
+    ├── LinkInvalid               a link in a message is wrong, used or too old
+    └── NotFound                  no such subject, item, source or finding
+
+`code` is stable and public: it is stored with a failed item, shown by the command line and
+returned by the web pages. `retryable` says whether doing the same thing again later can help.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LikenessError(Exception):
+    """Root of the tree. `str(error)` is one sentence for people; `hint` says what to do."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep one sentence on what happened and one on what to do about it."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(LikenessError):
+    """A setting is missing, wrong or a known placeholder."""
+
+    code = "config"
+
+
+class KeysError(LikenessError):
+    """A key is missing or wrong, or a sealed value does not open."""
+
+    code = "keys"
+
+
+class KeyMissing(KeysError):
+    """No key-encryption key was given, or not the one that an envelope names."""
+
+    code = "key_missing"
+
+
+class KeyWrong(KeysError):
+    """The key-encryption key is there under the right name but does not unwrap."""
+
+    code = "key_wrong"
+
+
+class Tampered(KeysError):
+    """A sealed value, or the context bound to it, was changed: it does not open."""
+
+    code = "tampered"
+
+
+class SubjectErased(KeysError):
+    """The subject's key was destroyed. Nothing of theirs can be opened again."""
+
+    code = "subject_erased"
+
+
+class ModelError(LikenessError):
+    """Something about the models."""
+
+    code = "model"
+
+
+class WeightsMissing(ModelError):
+    """A file of weights is not in the cache."""
+
+    code = "weights_missing"
+
+
+class WeightsDiffer(ModelError):
+    """A file of weights is not the one that `deploy/weights.lock` names."""
+
+    code = "weights_differ"
+
+
+class DeviceMissing(ModelError):
+    """A GPU was asked for and cannot be used. Never a silent fall-back to the CPU."""
+
+    code = "device_missing"
+
+
+class PackUnknown(ModelError):
+    """No model pack of that name."""
+
+    code = "pack_unknown"
+
+
+class ModelMismatch(ModelError):
+    """Vectors of two models, or of two sizes, were about to be compared."""
+
+    code = "model_mismatch"
+
+
+class MediaError(LikenessError):
+    """This item cannot be looked at. It is kept, marked with stage and code, and can be retried."""
+
+    code = "media"
+
+
+class EmptyMedia(MediaError):
+    """Zero bytes."""
+
+    code = "empty"
+
+
+class NotMedia(MediaError):
+    """By its own bytes it is neither a picture, nor a video, nor sound."""
+
+    code = "not_media"
+
+
+class TooLarge(MediaError):
+    """More bytes than the service takes."""
+
+    code = "too_large"
+
+
+class TooManyPixels(MediaError):
+    """More pixels than the service decodes."""
+
+    code = "too_many_pixels"
+
+
+class Unreadable(MediaError):
+    """The decoder could not read it: truncated, corrupt, or of an unknown codec."""
+
+    code = "unreadable"
+
+
+class DecoderKilled(MediaError):
+    """The decoder ran past its limits of time or memory, or died."""
+
+    code = "decoder_killed"
+    retryable = True
+
+
+class EvidenceIncomplete(MediaError):
+    """Part of the evidence could not be made, so none is kept."""
+
+    code = "evidence_incomplete"
+    retryable = True
+
+
+class SampleError(LikenessError):
+    """A sample given at enrolment cannot be used. The message says how to do better."""
+
+    code = "sample"
+
+
+class NoFace(SampleError):
+    """No face was found in the picture."""
+
+    code = "no_face"
+
+
+class SeveralFaces(SampleError):
+    """More than one face: nobody could say which one is the subject."""
+
+    code = "several_faces"
+
+
+class FaceTooPoor(SampleError):
+    """The face is too small, too blurred or too far turned away."""
+
+    code = "face_too_poor"
+
+
+class TooLittleSpeech(SampleError):
+    """Less than two seconds of speech."""
+
+    code = "too_little_speech"
+
+
+class SeveralVoices(SampleError):
+    """More than one person speaks in the sample."""
+
+    code = "several_voices"
+
+
+class GalleryNotReady(LikenessError):
+    """The gallery has not caught up with the sealed rows. This is not "found nothing"."""
+
+    code = "gallery_not_ready"
+    retryable = True
+
+
+class LeaseLost(LikenessError):
+    """Another worker has taken the item over."""
+
+    code = "lease_lost"
+    retryable = True
+
+
+class FetchError(LikenessError):
+    """A URL was not fetched."""
+
+    code = "fetch"
+
+
+class FetchRefused(FetchError):
+    """Our own guard said no: address, scheme, redirect, robots.txt or an empty allow-list."""
+
+    code = "fetch_refused"
+
+
+class FetchTooLarge(FetchError):
+    """The body is larger than the cap; the rest was not read."""
+
+    code = "fetch_too_large"
+
+
+class FetchTimeout(FetchError):
+    """The other side was too slow."""
+
+    code = "fetch_timeout"
+    retryable = True
+
+
+class FetchWrongType(FetchError):
+    """The other side says, or the first bytes say, that this is not media."""
+
+    code = "fetch_wrong_type"
+
+
+class FetchFailed(FetchError):
+    """The other side failed: no connection, a server error, a broken answer."""
+
+    code = "fetch_failed"
+    retryable = True
+
+
+class StorageError(LikenessError):
+    """The folder or bucket for sealed bytes."""
+
+    code = "storage"
+
+
+class StorageFull(StorageError):
+    """No room left. Nothing half-written stays behind."""
+
+    code = "storage_full"
+    retryable = True
+
+
+class BlobMissing(StorageError):
+    """The sealed bytes are not there (forgotten after a look, or lost)."""
+
+    code = "blob_missing"
+
+
+class DeliveryError(LikenessError):
+    """A message did not surely arrive."""
+
+    code = "delivery"
+
+
+class ChannelDown(DeliveryError):
+    """Nothing was sent: the channel could not be reached, or said "later"."""
+
+    code = "channel_down"
+    retryable = True
+
+
+class ChannelUncertain(DeliveryError):
+    """The connection broke after the message was handed over: it may have been sent."""
+
+    code = "channel_uncertain"
+
+
+class ChannelRefused(DeliveryError):
+    """The other side refused this message or address for good."""
+
+    code = "channel_refused"
+
+
+class LinkInvalid(LikenessError):
+    """A link in a message is wrong, already used, or too old."""
+
+    code = "link_invalid"
+
+
+class NotFound(LikenessError):
+    """No such subject, item, source or finding (or not yours: the answer is the same)."""
+
+    code = "not_found"

@@ -1,0 +1,1 @@
+"""Readers of faces and voices, behind the interfaces in interfaces.py."""

@@ -1,0 +1,1 @@
+"""The steps of one media item: one verb, one function, one file."""

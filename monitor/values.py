@@ -1,0 +1,303 @@
+"""The frozen values that one stage hands to the next.
+
+Arrays in them are read as given and never written to; every docstring says shape, dtype and range.
+Nothing here is ever stored: what is stored stands in tables.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SubjectId = NewType("SubjectId", str)
+MediaId = NewType("MediaId", str)
+TemplateId = NewType("TemplateId", str)
+FindingId = NewType("FindingId", str)
+SourceId = NewType("SourceId", str)
+BlobId = NewType("BlobId", str)
+ModelId = NewType("ModelId", str)
+"""`name@sha256[:16]/preprocessing`: templates of two ModelIds are never compared."""
+
+SAMPLE_RATE = 16_000
+"""Hz of every sound inside the service; the speech models take nothing else."""
+
+
+class Modality(StrEnum):
+    """What of a person is compared."""
+
+    FACE = "face"
+    VOICE = "voice"
+
+
+class MediaKind(StrEnum):
+    """What a media item is, by its own bytes."""
+
+    IMAGE = "image"
+    ANIMATION = "animation"
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+class OriginKind(StrEnum):
+    """How an item came in."""
+
+    CRAWL = "crawl"
+    PUSH = "push"
+    SCAN = "scan"
+
+
+class Band(StrEnum):
+    """What a score means for the person: tell, let a human look first, or nothing."""
+
+    ALERT = "alert"
+    REVIEW = "review"
+    BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest that carries its algorithm. `str()` gives `sha256:hex`."""
+
+    algorithm: str
+    hex: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        """SHA-256 of the bytes as they came in, before anything else touches them."""
+        return cls("sha256", hashlib.sha256(data).hexdigest())
+
+    def __str__(self) -> str:
+        """Give `algorithm:hex`."""
+        return f"{self.algorithm}:{self.hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an item was seen. `url` is the media itself, `page_url` the page that shows it."""
+
+    kind: OriginKind
+    seen_at: datetime
+    url: str | None = None
+    page_url: str | None = None
+    title: str | None = None
+    source_id: SourceId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Seconds from the start of the clip, start <= end."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of its frame; x0 < x1, y0 < y1; may reach past the frame's edge."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    @property
+    def width(self) -> float:
+        """Pixels."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> float:
+        """Pixels."""
+        return self.y1 - self.y0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a clip. `rgb` is (height, width, 3) uint8; `at_s` seconds from the start."""
+
+    index: int
+    at_s: float
+    rgb: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Mono sound at SAMPLE_RATE. `samples` is (n,) float32 in [-1, 1]."""
+
+    samples: NDArray[np.float32]
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInfo:
+    """What the decoder knows of a clip before its frames come.
+
+    `note` names what was left out by a limit (for example "first 1800 s of 36000 s"), or is empty.
+    """
+
+    kind: MediaKind
+    width: int
+    height: int
+    duration_s: float
+    has_sound: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedFace:
+    """One face in one picture.
+
+    `landmarks` is (5, 2) float32, pixels: left eye, right eye, nose, left and right corner of the
+    mouth, as the viewer sees them. `score` is the detector's own, in [0, 1].
+    """
+
+    box: Box
+    landmarks: NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSample:
+    """One face in one frame, ready for a recogniser.
+
+    `aligned` is (112, 112, 3) uint8 RGB; `quality` in [0, 1], see stages/detect.py for what it is made of.
+    """
+
+    at_s: float
+    box: Box
+    landmarks: NDArray[np.float32]
+    aligned: NDArray[np.uint8]
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrack:
+    """One person's face through a clip: one appearance, however many frames.
+
+    `samples` are the best few by quality, in order of time. `portrait` is (h, w, 3) uint8 RGB, the
+    surroundings of the best sample, kept in memory for the evidence of a match.
+    """
+
+    track: int
+    span: Span
+    samples: tuple[FaceSample, ...]
+    portrait: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechTurn:
+    """One stretch of speech. `sound` holds the speech alone; `net_speech_s` is its length."""
+
+    turn: int
+    span: Span
+    sound: Sound
+    net_speech_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CouldNotLook:
+    """Part of an item that was not looked at, and why. Never to be read as "found nothing"."""
+
+    part: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appearances:
+    """Everybody who appears in one item."""
+
+    faces: tuple[FaceTrack, ...]
+    turns: tuple[SpeechTurn, ...]
+    not_looked: tuple[CouldNotLook, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The vectors of one appearance. They live in memory for one comparison and are never stored.
+
+    `vectors` is (n, d) float32, each row of length 1; `qualities` is (n,) float32 in [0, 1].
+    """
+
+    appearance: FaceTrack | SpeechTurn
+    modality: Modality
+    model_id: ModelId
+    vectors: NDArray[np.float32]
+    qualities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An enrolled subject who may be the one who appears.
+
+    `score` is the cosine in [-1, 1] that the thresholds of the pack are set on; `margin` is the
+    distance to the second-best subject (or to -1 where there is none).
+    """
+
+    subject_id: SubjectId
+    modality: Modality
+    model_id: ModelId
+    score: float
+    margin: float
+    band: Band
+    appearance: FaceTrack | SpeechTurn
+
+
+class SyntheticStatus(StrEnum):
+    """What is known about an item being synthetic. DECLARED: the file says so itself."""
+
+    NOT_ASSESSED = "not_assessed"
+    DECLARED = "declared"
+    DECLARED_CAPTURED = "declared_captured"
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSignal:
+    """One thing that a file says about its own making: self-declared and strippable.
+
+    `source` is c2pa, iptc, xmp, exif, png; `says` is one sentence for people; `weight` is
+    "synthetic", "edited" or "captured"; `trusted` is True only if a signature chains to the trust list.
+    """
+
+    source: str
+    says: str
+    weight: str
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticAssessment:
+    """Whether it is synthetic: a status, the reasons for and against, and what was not covered."""
+
+    status: SyntheticStatus
+    reasons: tuple[SyntheticSignal, ...]
+    not_covered: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """For one subject in one item: is it me (face, voice), and is it synthetic.
+
+    `face` and `voice` hold the candidates in order of score; one of them may be empty. `reasons` and
+    `against` are whole sentences for people.
+    """
+
+    subject_id: SubjectId
+    band: Band
+    face: tuple[Candidate, ...]
+    voice: tuple[Candidate, ...]
+    synthetic: SyntheticAssessment
+    reasons: tuple[str, ...]
+    against: tuple[str, ...]
