@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# What the tests need beside Python: a PostgreSQL server and a Chromium. Installs what is missing
+# where it can (Debian, as root or with sudo), and says what to do where it cannot.
+set -euo pipefail
+
+missing=()
+command -v postgres >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null && as_root=(sudo -n)
+fi
+if command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || [ ${#as_root[@]} -gt 0 ]; }; then
+  echo "installing for the tests: ${missing[*]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  exit 0
+fi
+echo "The tests need ${missing[*]}. Install with your system's package manager and run make test again." >&2
+exit 1
