@@ -1,0 +1,162 @@
+"""Step 8: put together what proves a finding, as one canonical JSON document, sealed to the subject.
+
+It holds digests, origins, a crop of the matched person (bystanders blurred by stages/detect.py), model
+ids, scores, spans, the thresholds in force and the software version. It is complete or there is none:
+what cannot be made raises EvidenceIncomplete and the item fails, to be tried again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import io
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from monitor import findings
+from monitor.db import utc_now
+from monitor.errors import EvidenceIncomplete
+from monitor.values import FaceTrack, Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from sqlmodel import Session
+
+    from monitor.crypto import KeyEncryptionKeys
+    from monitor.ml.interfaces import Thresholds
+    from monitor.values import Candidate, CouldNotLook, FindingId, Origin, Verdict
+
+CROP_QUALITY = 90
+"""JPEG quality of a crop: small, and no worse to look at than what platforms serve."""
+
+MAX_CROPS = 4
+"""Crops kept for one finding: her best appearances. More of one video would add bytes and no proof."""
+
+FORMAT = "likeness-evidence/1"
+"""Name and version of the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """What the evidence says about the item itself."""
+
+    sha256: str
+    perceptual_hash: str | None
+    kind: str
+    size_bytes: int
+    origins: tuple[Origin, ...]
+    not_looked: tuple[CouldNotLook, ...]
+
+
+def evidence(verdict: Verdict, exhibit: Exhibit, thresholds: Mapping[Modality, Thresholds]) -> bytes:
+    """Write the evidence record of one verdict: canonical JSON, UTF-8, sorted keys.
+
+    Raises EvidenceIncomplete where a part of it cannot be made.
+    """
+    candidates = (*verdict.face, *verdict.voice)
+    if not candidates:
+        msg = "a verdict without a single candidate proves nothing"
+        raise EvidenceIncomplete(msg)
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "software": f"likeness-watch {importlib.metadata.version('likeness-watch')}",
+        "made_at": utc_now().isoformat(),
+        "nonce": secrets.token_hex(16),  # so that nobody can guess a record and compare digests
+        "subject_id": verdict.subject_id,
+        "band": verdict.band,
+        "media": _media(exhibit),
+        "thresholds": {
+            m.value: {"alert": t.alert, "review": t.review, "source": t.source} for m, t in thresholds.items()
+        },
+        "candidates": [_candidate(c) for c in candidates],
+        "crops": [_crop(c) for c in verdict.face[:MAX_CROPS]],
+        "synthetic": {
+            "status": verdict.synthetic.status,
+            "not_covered": verdict.synthetic.not_covered,
+            "signals": [
+                {"source": s.source, "says": s.says, "weight": s.weight, "trusted": s.trusted}
+                for s in verdict.synthetic.reasons
+            ],
+        },
+        "reasons": list(verdict.reasons),
+        "against": list(verdict.against),
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def crop_of(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId) -> bytes | None:
+    """Give the best crop of the matched person as JPEG bytes, or None for a finding by voice alone.
+
+    Raises NotFound, SubjectErased, and Tampered where the evidence does not open.
+    """
+    crops = json.loads(findings.evidence_of(session, keks, finding_id))["crops"]
+    return base64.b64decode(crops[0]["jpeg"]) if crops else None
+
+
+def _media(exhibit: Exhibit) -> dict[str, Any]:
+    return {
+        "sha256": exhibit.sha256,
+        "perceptual_hash": exhibit.perceptual_hash,
+        "kind": exhibit.kind,
+        "size_bytes": exhibit.size_bytes,
+        "origins": [
+            {
+                "kind": o.kind,
+                "seen_at": o.seen_at.isoformat(),
+                "url": o.url,
+                "page_url": o.page_url,
+                "title": o.title,
+                "source_id": o.source_id,
+            }
+            for o in exhibit.origins
+        ],
+        "not_looked": [{"part": n.part, "code": n.code, "reason": n.reason} for n in exhibit.not_looked],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    appearance = candidate.appearance
+    boxes = [
+        {"at_s": s.at_s, "box": [round(v, 1) for v in (s.box.x0, s.box.y0, s.box.x1, s.box.y1)]}
+        for s in (appearance.samples if isinstance(appearance, FaceTrack) else ())
+    ]
+    return {
+        "modality": candidate.modality,
+        "model_id": candidate.model_id,
+        "score": round(candidate.score, 6),
+        "margin": round(candidate.margin, 6),
+        "band": candidate.band,
+        "start_s": appearance.span.start_s,
+        "end_s": appearance.span.end_s,
+        "where": boxes,
+    }
+
+
+def _crop(candidate: Candidate) -> dict[str, str | float]:
+    if not isinstance(candidate.appearance, FaceTrack):
+        msg = "a face candidate without a picture of the face"
+        raise EvidenceIncomplete(msg)
+    jpeg = _jpeg(candidate.appearance.portrait)
+    return {
+        "jpeg": base64.b64encode(jpeg).decode(),
+        "sha256": hashlib.sha256(jpeg).hexdigest(),
+        "start_s": candidate.appearance.span.start_s,
+    }
+
+
+def _jpeg(portrait: NDArray[np.uint8]) -> bytes:
+    try:
+        out = io.BytesIO()
+        Image.fromarray(portrait).save(out, "JPEG", quality=CROP_QUALITY)
+    except (ValueError, OSError, SystemError) as exc:
+        msg = "the crop of the matched face could not be written"
+        raise EvidenceIncomplete(msg) from exc
+    return out.getvalue()
