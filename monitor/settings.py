@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     sms_countries: str = Field(
         default="", description="Countries SMS may go to, like `DE,FR,US`. Empty: none."
     )
+    sms_per_day: int = Field(
+        default=200, ge=0, description="Most SMS in 24 hours, all people together: the spend cap."
+    )
 
     crawl_contact: str = Field(
         default="", description="Address or page in the crawler's User-Agent; crawling refuses without."
