@@ -1,0 +1,113 @@
+"""Sealed bytes by opaque id, in a folder. What comes here is sealed already; nothing is opened here."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitor.errors import BlobMissing, StorageError, StorageFull
+from monitor.values import BlobId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ID_BYTES = 16
+"""Random: an id says nothing of its content and cannot be guessed."""
+
+_ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
+_TEMPORARY = ".part-"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class BlobStore:
+    """A folder of sealed files, spread over 256 sub-folders. Safe for many processes at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder; it is made, for its owner only, when the first blob comes."""
+        self.folder = folder
+
+    def put(self, sealed: bytes) -> BlobId:
+        """Store sealed bytes under a new random id. They are on disk, whole, when this returns.
+
+        Raises StorageFull when there is no room, StorageError when the folder fails in another way;
+        nothing half-written stays behind.
+        """
+        blob_id = BlobId(secrets.token_hex(ID_BYTES))
+        path = self._path(blob_id)
+        temporary = path.with_name(f"{_TEMPORARY}{blob_id}")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_whole(temporary, sealed)
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        except OSError as exc:
+            for left in (temporary, path):
+                with contextlib.suppress(OSError):
+                    left.unlink(missing_ok=True)
+            raise _storage_error(exc, self.folder) from exc
+        return blob_id
+
+    def get(self, blob_id: BlobId) -> bytes:
+        """Read sealed bytes. Raises BlobMissing when they are not there (or the id is not one)."""
+        try:
+            return self._path(blob_id).read_bytes()
+        except FileNotFoundError as exc:
+            msg = f"the sealed bytes {blob_id} are not there: forgotten after a look, or lost"
+            raise BlobMissing(msg) from exc
+        except OSError as exc:
+            raise _storage_error(exc, self.folder) from exc
+
+    def delete(self, blob_id: BlobId) -> None:
+        """Remove sealed bytes; a second time does nothing. Raises StorageError when the folder fails."""
+        path = self._path(blob_id)
+        try:
+            path.unlink()
+            _sync_folder(path.parent)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise _storage_error(exc, self.folder) from exc
+
+    def ids(self) -> Iterator[BlobId]:
+        """Name every blob that is there, in no order."""
+        for path in self.folder.glob("??/*"):
+            if _ID.fullmatch(path.name):
+                yield BlobId(path.name)
+
+    def _path(self, blob_id: BlobId) -> Path:
+        if not _ID.fullmatch(blob_id):
+            msg = "that is not the id of sealed bytes"
+            raise BlobMissing(msg)
+        return self.folder / blob_id[:2] / blob_id
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _storage_error(exc: OSError, folder: Path) -> StorageError:
+    if exc.errno in _NO_ROOM:
+        return StorageFull(f"no room left in {folder}", hint="Free some space; then retry the item.")
+    return StorageError(
+        f"the folder {folder} failed: {exc.strerror}", hint="Check that it may be written to."
+    )
