@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     frames_per_second: float = Field(default=4.0, gt=0, le=60, description="Frames of a video looked at.")
     decode_seconds: float = Field(default=600.0, gt=0, description="CPU seconds a decoder may take.")
     decode_memory_mb: int = Field(default=2048, ge=256, description="Memory a decoder may take, MiB.")
-    lease_seconds: float = Field(default=300.0, gt=0, description="How long a worker may hold one item.")
+    lease_seconds: float = Field(
+        default=30.0, gt=0, description="Seconds until the items of a worker that went silent go to another."
+    )
     keep_original_mb: int = Field(
         default=32, ge=0, description="Originals of a finding kept sealed for the subject, up to this size."
     )
