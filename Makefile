@@ -6,8 +6,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 LIKENESS := $(BIN)/likeness
-# Where the installers come from. For a CPU-only torch from PyTorch's own index:
-#   make setup TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+# Only speechbrain's reader and its tests need torch. For a CPU-only one from PyTorch's own index:
+#   make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH  ?= torch==2.13.0
 UV     ?= uv==0.13.9
 export LIKENESS_DATA ?= $(CURDIR)/../shared/data
@@ -26,10 +26,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip --version >/dev/null
 	$(BIN)/pip install --quiet --disable-pip-version-check $(UV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps torchaudio==2.11.0
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.speechbrain: $(VENV)/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps torchaudio==2.11.0
 	@touch $@
 
 models: setup  ## the model weights, hash-checked, in a cache outside this folder
@@ -44,7 +47,7 @@ serve: models  ## the web pages, a worker and the scheduler, with keys made for 
 system:
 	@deploy/test-system.sh
 
-test: models system  ## every test, on SQLite and PostgreSQL, with the real models
+test: models system $(VENV)/.speechbrain  ## every test, on SQLite and PostgreSQL, with the real models
 	$(BIN)/pytest
 
 lint: setup  ## style, types and the import rule
