@@ -111,6 +111,23 @@ def unseal(key: bytes | bytearray, envelope: bytes, context: Context) -> bytes:
         raise Tampered(msg, hint="Restore the row from a backup; look at `likeness audit show`.") from exc
 
 
+def unseal_into(key: bytes | bytearray, envelope: bytes, context: Context, buffer: memoryview) -> None:
+    """Open what `seal` made straight into the caller's own memory, which the caller can overwrite later.
+
+    `buffer` is writable and as long as the plaintext. Raises like `unseal`, and Tampered when the
+    plaintext is not of that length.
+    """
+    nonce, ciphertext = _split(envelope, f"the sealed {context.kind}")
+    if len(ciphertext) != buffer.nbytes + TAG_BYTES:
+        msg = f"the sealed {context.kind} {context.record_id} is not of the length it should have"
+        raise Tampered(msg)
+    try:
+        AESGCM(key).decrypt_into(nonce, ciphertext, context.bound(), buffer.cast("B"))
+    except InvalidTag as exc:
+        msg = f"the sealed {context.kind} {context.record_id} does not open: changed, or moved to another row"
+        raise Tampered(msg, hint="Restore the row from a backup; look at `likeness audit show`.") from exc
+
+
 def _split(envelope: bytes, what: str) -> tuple[bytes, bytes]:
     if envelope[:1] != VERSION or len(envelope) < 1 + NONCE_BYTES + TAG_BYTES:
         msg = f"{what} is not an envelope of a version known here"
@@ -277,7 +294,7 @@ class IntakeOpener:
             raise KeyWrong(msg) from exc
 
     def open(self, sealed: bytes, info: bytes) -> bytes:
-        """Open sealed media. Raises Tampered when bytes, `info` or key are not the ones it was sealed with."""
+        """Open sealed media. Raises Tampered when bytes, `info` or key are not those it was sealed with."""
         if sealed[:1] != VERSION:
             msg = "sealed media is not of a version known here"
             raise Tampered(msg)
