@@ -30,13 +30,17 @@ class ContactBook(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, ready to go. `idempotency_key` is the same however often it is tried."""
+    """One message, ready to go. `idempotency_key` is the same however often it is tried.
+
+    `headers` are for mail programs, for example how to unsubscribe; other channels ignore them.
+    """
 
     idempotency_key: str
     to: str
     subject: str
     text: str
     html: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Channel(Protocol):
