@@ -1,0 +1,46 @@
+"""Cuts a face out upright: the crop that the recognisers were trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE: Final = 112
+"""Pixels of a crop's side."""
+
+TEMPLATE: Final = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype=np.float32,
+)
+"""Where eyes, nose and corners of the mouth lie in the crop: the published ArcFace template."""
+
+
+def similarity(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Best rotation, scale and shift from five points to the template: (2, 3), without mirroring.
+
+    `landmarks` is (5, 2), pixels. Least squares in closed form, by writing points as complex numbers: a
+    similarity is then one complex factor and one complex shift.
+    """
+    points = landmarks.astype(np.float64) @ np.array([1, 1j])
+    wanted = TEMPLATE.astype(np.float64) @ np.array([1, 1j])
+    centred = points - points.mean()
+    spread = np.vdot(centred, centred).real
+    factor = np.vdot(centred, wanted - wanted.mean()) / spread if spread else 0j
+    shift = wanted.mean() - factor * points.mean()
+    return np.array(
+        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]], dtype=np.float64
+    )
+
+
+def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Cut one face out of a (h, w, 3) uint8 picture: (112, 112, 3) uint8, black beyond the edge.
+
+    `landmarks` is (5, 2) float32 in the order of values.DetectedFace.
+    """
+    crop: NDArray[np.uint8] = cv2.warpAffine(image, similarity(landmarks), (SIDE, SIDE), borderValue=0.0)
+    return crop

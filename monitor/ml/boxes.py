@@ -1,0 +1,71 @@
+"""Faces found, as arrays: moved, joined, and cleared of doubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.values import Box, DetectedFace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """n faces: `boxes` (n, 4) x0 y0 x1 y1, `landmarks` (n, 5, 2), `scores` (n,); float32, pixels."""
+
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Found]) -> Found:
+        """Put the faces of several looks together."""
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.landmarks for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+        )
+
+    def moved(self, factor: float, x: float, y: float) -> Found:
+        """Scale all places, then shift them."""
+        shift = np.array([x, y], np.float32)
+        return Found(
+            self.boxes * np.float32(factor) + np.tile(shift, 2),
+            self.landmarks * np.float32(factor) + shift,
+            self.scores,
+        )
+
+    def faces(self) -> tuple[DetectedFace, ...]:
+        """The same as values, best score first."""
+        return tuple(
+            DetectedFace(Box(*map(float, self.boxes[i])), self.landmarks[i], float(self.scores[i]))
+            for i in np.argsort(-self.scores, kind="stable")
+        )
+
+
+def overlaps(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of one box (4,) with many (n, 4): (n,) in [0, 1]."""
+    corner = np.maximum(box[:2], boxes[:, :2])
+    sides = np.clip(np.minimum(box[2:], boxes[:, 2:]) - corner, 0, None)
+    shared = sides[:, 0] * sides[:, 1]
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    union = areas + (box[2] - box[0]) * (box[3] - box[1]) - shared
+    result: NDArray[np.float32] = shared / np.maximum(union, 1e-9)
+    return result
+
+
+def suppress(found: Found, max_overlap: float) -> Found:
+    """Keep the best of every group of boxes that overlap more than `max_overlap`."""
+    waiting = np.argsort(-found.scores, kind="stable")
+    kept: list[int] = []
+    while len(waiting):
+        best, rest = waiting[0], waiting[1:]
+        kept.append(int(best))
+        waiting = rest[overlaps(found.boxes[best], found.boxes[rest]) <= max_overlap]
+    return Found(found.boxes[kept], found.landmarks[kept], found.scores[kept])

@@ -1,0 +1,91 @@
+"""The named packs: sets of models that belong together, with the thresholds measured on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from monitor.errors import PackUnknown
+from monitor.ml.interfaces import FaceModels, Pack, Thresholds, VoiceModels
+from monitor.ml.lock import read_lock
+from monitor.ml.sessions import PROVIDERS, open_session, providers_of
+from monitor.ml.weights import path_of
+from monitor.values import ModelId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.settings import Settings
+
+REGISTRY_FACES: Final = Thresholds(
+    alert=0.50,
+    review=0.415,
+    source="LFW, CenterFace + fr_feature: 0.415 at FAR 1e-4, 0.484 at FAR 1e-5, alert a little above it",
+)
+REGISTRY_VOICES: Final = Thresholds(
+    alert=0.62,
+    review=0.50,
+    source="CAM++, 11 speakers of LibriSpeech: 99.9 % of strangers under 0.41; 0.50 on one telephone channel",
+)
+
+
+def model_id(name: str, sha256: str, preprocessing: str) -> ModelId:
+    """Put a ModelId together: what the templates of a gallery are bound to."""
+    return ModelId(f"{name}@{sha256[:16]}/{preprocessing}")
+
+
+def _published(name: str, short: str, preprocessing: str) -> ModelId:
+    """Name a model by the digest of the weights as published, not of the file derived from them."""
+    return model_id(short, read_lock().named(name).sha256, preprocessing)
+
+
+def load_pack(settings: Settings) -> Pack:
+    """Load the pack that the settings name, every file checked against weights.lock first.
+
+    Raises PackUnknown, WeightsMissing, WeightsDiffer, DeviceMissing.
+    """
+    try:
+        load = PACKS[settings.pack]
+    except KeyError as exc:
+        msg = f"there is no pack {settings.pack!r}"
+        raise PackUnknown(msg, hint=f"LIKENESS_PACK is one of: {', '.join(PACKS)}.") from exc
+    providers_of(settings.device)
+    faces = load(settings)
+    return Pack(settings.pack, settings.device, PROVIDERS[settings.device], faces, _voices(settings))
+
+
+def _session(settings: Settings, name: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
+    return open_session(path_of(settings.models_dir, name), settings.device)
+
+
+def _registry_faces(settings: Settings) -> FaceModels:
+    from monitor.ml.centerface import CenterFace  # noqa: PLC0415 - each pack loads only what it needs
+    from monitor.ml.faces import ArcFace, open_arcface  # noqa: PLC0415
+
+    detector = CenterFace(
+        _published("centerface.onnx", "centerface", "rgb-two-looks"),
+        _session(settings, "centerface-any-size.onnx"),
+    )
+    path = path_of(settings.models_dir, "fr_feature-any-batch.onnx")
+    recogniser = ArcFace(
+        _published("fr_feature.onnx", "fr_feature", "crop112-rgb-127-128-mirrored"),
+        512,
+        open_arcface(path, settings.device, mean=127.0, spread=128.0),
+        mirrored=True,
+    )
+    return FaceModels(detector, recogniser, REGISTRY_FACES)
+
+
+def _voices(settings: Settings) -> VoiceModels:
+    from monitor.ml.voices import CamPlusPlus, Silero  # noqa: PLC0415
+
+    vad = "silero_vad_16k_sequence.onnx"
+    detector = Silero(_published(vad, "silero_vad_16k", "512-64"), _session(settings, vad))
+    recogniser = CamPlusPlus(
+        _published("campplus_cn_en_common.pt", "campplus", "fbank80-cmn"),
+        _session(settings, "campplus_192.onnx"),
+    )
+    return VoiceModels(detector, recogniser, REGISTRY_VOICES)
+
+
+PACKS: Final[dict[str, Callable[[Settings], FaceModels]]] = {"registry": _registry_faces}
+"""Pack name -> what loads its face half."""

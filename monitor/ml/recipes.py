@@ -1,0 +1,78 @@
+"""How the derived files are made from published weights. Each recipe gives the same bytes everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.errors import WeightsDiffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import onnx
+
+_CENTERFACE_INPUT: Final = ("batch", 3, "height", "width")
+_CENTERFACE_OUTPUTS: Final = (1, 2, 2, 10)
+"""Channels of heatmap, scale, offset and landmarks."""
+
+
+def _name_axes(value: onnx.ValueInfoProto, axes: Iterable[str | int]) -> None:
+    for dimension, axis in zip(value.type.tensor_type.shape.dim, axes, strict=True):
+        if isinstance(axis, str):
+            dimension.dim_param = axis
+        else:
+            dimension.dim_value = axis
+
+
+def _without_weights_as_inputs(graph: onnx.GraphProto) -> None:
+    """Drop weights from the list of inputs, where old exporters put them: it blocks constant folding."""
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    del graph.input[:]
+    graph.input.extend(inputs)
+
+
+def centerface_any_size(source: Path) -> bytes:
+    """CenterFace as published takes ten 32x32 pictures; let it take any number of any size."""
+    import onnx  # noqa: PLC0415 - only a pull needs it
+
+    model = onnx.load(str(source))
+    _without_weights_as_inputs(model.graph)
+    _name_axes(model.graph.input[0], _CENTERFACE_INPUT)
+    for output, channels in zip(model.graph.output, _CENTERFACE_OUTPUTS, strict=True):
+        _name_axes(output, ("batch", channels, "rows", "columns"))
+    return model.SerializeToString()
+
+
+def fr_feature_any_batch(source: Path) -> bytes:
+    """fr_feature as published takes one face; let it take any number."""
+    import numpy as np  # noqa: PLC0415
+    import onnx  # noqa: PLC0415 - only a pull needs it
+
+    model = onnx.load(str(source))
+    _name_axes(model.graph.input[0], ("batch", 3, 112, 112))
+    _name_axes(model.graph.output[0], ("batch", 512))
+    (flatten,) = (node for node in model.graph.node if node.op_type == "Reshape")
+    for tensor in model.graph.initializer:
+        if tensor.name == flatten.input[1]:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.array([0, -1]), tensor.name))
+    return model.SerializeToString()
+
+
+def campplus_onnx(source: Path) -> bytes:
+    """CAM++ is published as a checkpoint; write it down as ONNX, so that no worker needs PyTorch."""
+    from monitor.ml.campplus import campplus_graph  # noqa: PLC0415 - only a pull needs it
+    from monitor.ml.checkpoint import read_tensors  # noqa: PLC0415
+
+    try:
+        return campplus_graph(read_tensors(source)).SerializeToString()
+    except KeyError as exc:
+        msg = f"{source.name} holds no tensor {exc}"
+        raise WeightsDiffer(msg) from exc
+
+
+RECIPES: Final[dict[str, Callable[[Path], bytes]]] = {
+    recipe.__name__: recipe for recipe in (centerface_any_size, fr_feature_any_batch, campplus_onnx)
+}
+"""Recipe name in weights.lock -> what makes the bytes of the derived file."""
