@@ -1,0 +1,188 @@
+"""Decode one item in a child process of its own: `Decoder.start(data)` -> `Clip`.
+
+Hostile bytes never meet a decoder in this process. A small zygote (decoding_zygote.py) forks one child
+per item; the child gives up everything but computing (decoding_sandbox.py), decodes, and writes raw frames into
+a pipe that holds about one frame. So memory is bounded, and the next item is being decoded while this
+one is looked at. Linux only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Self
+
+from monitor.errors import DecoderKilled, EmptyMedia
+from monitor.stages.decoding_clip import Clip, Line
+from monitor.stages.decoding_wire import DecodeLimits, Job
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from monitor.values import MediaKind
+
+__all__ = ["Clip", "DecodeLimits", "Decoder"]
+
+PIPE_BYTES = 1 << 20
+"""The most that the kernel lends to anybody: a child may decode this far ahead of its reader."""
+
+ENVIRONMENT = {
+    "PATH": os.defpath,
+    "LANG": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+}
+"""All that the zygote knows: no secrets, and no threads, since a fork copies only one."""
+
+BOOT = (
+    "import json,sys;"
+    "sys.path[:]=json.loads(sys.argv[2]);"
+    "from monitor.stages.decoding_zygote import main;"
+    "main(int(sys.argv[1]))"
+)
+
+
+class Decoder:
+    """Starts one child per item. Safe for several threads; close it, or use it as a context manager.
+
+    Args:
+        limits: what each decode may take.
+        trust_pem: certificates of the signers whose Content Credentials count as trusted; none by default.
+    """
+
+    def __init__(self, limits: DecodeLimits, *, trust_pem: str = "") -> None:
+        self._limits = limits
+        self._trust_pem = trust_pem
+        self._lock = threading.Lock()
+        self._zygote: _Zygote | None = None
+        self._closed = False
+
+    def start(
+        self,
+        data: bytes,
+        kind: MediaKind | None = None,  # noqa: ARG002 - the child goes by the bytes; callers know the kind
+        *,
+        frames: bool = True,
+        signals: bool = True,
+    ) -> Clip:
+        """Start to decode `data` and return at once. What is wrong with it is raised by the Clip.
+
+        `frames=False` leaves the pictures out, `signals=False` what the file says about its making.
+
+        Raises:
+            EmptyMedia: zero bytes.
+            DecoderKilled: no child could be started.
+        """
+        if not data:
+            msg = "the file is empty"
+            raise EmptyMedia(msg)
+        job = Job(self._limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
+        said = json.dumps(asdict(job)).encode()
+        out, line = _pipe()
+        ours, theirs = socket.socketpair()
+        media = _memory_file(data)
+        try:
+            self._send(said, [media, line, theirs.fileno()])
+        except BaseException:
+            os.close(out)
+            ours.close()
+            raise
+        finally:
+            os.close(media)
+            os.close(line)
+            theirs.close()
+        return Clip(Line(out, ours, self._limits.wall_seconds), self._limits)
+
+    def close(self) -> None:
+        """End the zygote and every child of it. Clips that are still open fail."""
+        with self._lock:
+            self._closed = True
+            if self._zygote is not None:
+                self._zygote.close()
+                self._zygote = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, said: bytes, fds: list[int]) -> None:
+        """Hand a job over; a zygote that was killed is replaced once."""
+        with self._lock:
+            for _ in range(2):
+                try:
+                    socket.send_fds(self._running().control, [said], fds)
+                except OSError as exc:
+                    failed: OSError = exc
+                    self._bury()
+                else:
+                    return
+            msg = "no decoder process could be started"
+            raise DecoderKilled(msg) from failed
+
+    def _running(self) -> _Zygote:
+        if self._closed:
+            msg = "the decoder was closed"
+            raise DecoderKilled(msg)
+        if self._zygote is None:
+            self._zygote = _Zygote()
+        return self._zygote
+
+    def _bury(self) -> None:
+        if self._zygote is not None:
+            self._zygote.close()
+            self._zygote = None
+
+
+class _Zygote:
+    """The running process of decoding_zygote.py, from outside."""
+
+    def __init__(self) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-c", BOOT, str(theirs.fileno()), json.dumps(sys.path)],
+                env=ENVIRONMENT,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def close(self) -> None:
+        """Kill it; its children die with it."""
+        self.control.close()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+
+
+def _pipe() -> tuple[int, int]:
+    out, line = os.pipe()
+    with contextlib.suppress(OSError):  # over the user's share of pipe memory: a small pipe works too
+        fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(out, False)
+    return out, line
+
+
+def _memory_file(data: bytes) -> int:
+    """Put the bytes where the child can read them and nobody can change them."""
+    fd = os.memfd_create("media", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd

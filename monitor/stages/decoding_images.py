@@ -1,0 +1,155 @@
+"""Still and animated pictures, by Pillow, inside the child."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any
+
+import filetype
+import imagehash
+import numpy as np
+from PIL import Image, ImageOps
+
+from monitor.errors import TooManyPixels
+from monitor.stages.decoding_wire import ANIMATION_FRAMES, PICTURE_PIXELS, Job, Outlet, Part
+from monitor.values import MediaKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+    from monitor.values import SyntheticSignal
+
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
+"""Pillow's readers that may run. Others start programs (EPS) or are never seen on the web."""
+
+MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
+"""Formats whose several pictures are one film; in others (TIFF, MPO) they are pages."""
+
+MAGIC_BYTES = 8192
+"""`filetype` looks at no more."""
+
+ANIMATION_PIXELS = 1_000_000_000
+"""Pixels of an animation that are decoded, looked at or not: some seconds of CPU time."""
+
+USUAL_DURATION_S = 0.1
+"""What browsers take for a frame of an animation that says 0."""
+
+
+def is_picture(stream: BinaryIO) -> bool:
+    """Say whether the bytes are for Pillow rather than for FFmpeg. Leaves the stream at its start."""
+    start = stream.read(MAGIC_BYTES)
+    stream.seek(0)
+    return filetype.image_match(start) is not None
+
+
+def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], outlet: Outlet) -> None:
+    """Send the frames of one picture or animation. Raises TooManyPixels and whatever Pillow raises."""
+    with Image.open(stream, formats=FORMATS) as image:
+        _check_size(image, job.limits.max_pixels)
+        count = getattr(image, "n_frames", 1)
+        said: dict[str, Any] = {"signals": [asdict(signal) for signal in signals], "has_sound": False}
+        if count > 1 and image.format in MOVING:
+            _film(image, count, job, said, outlet)
+        else:
+            _still(image, count, job, said, outlet)
+
+
+def _check_size(image: Image.Image, most: int) -> None:
+    if image.width * image.height > most:
+        msg = f"{image.width} x {image.height} pixels are more than the {most} that are decoded"
+        raise TooManyPixels(msg)
+
+
+def _still(image: Image.Image, count: int, job: Job, said: dict[str, Any], outlet: Outlet) -> None:
+    note = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else ""
+    full = image.size
+    rgb = _rgb(_upright(image))
+    if rgb.shape[0] * rgb.shape[1] < full[0] * full[1]:
+        note = f"scaled down from {full[0]} x {full[1]} pixels"
+    said |= _header(MediaKind.IMAGE, rgb, 0.0) | {"note": note}
+    outlet.json(Part.INFO, said)
+    if job.frames:
+        outlet.frame(0, 0.0, rgb)
+    outlet.json(Part.END, {})
+
+
+def _film(image: Image.Image, count: int, job: Job, said: dict[str, Any], outlet: Outlet) -> None:
+    walked = min(count, max(1, ANIMATION_PIXELS // (image.width * image.height)))
+    guess_s = walked * _duration_s(image)
+    note = f"first {walked} of {count} frames" if walked < count else ""
+    at_s = 0.0
+    for index, (at_s, picture) in enumerate(_spread(image, walked, job)):
+        rgb = _rgb(_scaled(picture))
+        if index == 0:
+            outlet.json(Part.INFO, said | _header(MediaKind.ANIMATION, rgb, guess_s) | {"note": note})
+        if not job.frames:
+            break
+        outlet.frame(index, at_s, rgb)
+    outlet.json(Part.END, {"duration_s": at_s + _duration_s(image)})
+
+
+def _spread(image: Image.Image, walked: int, job: Job) -> Iterator[tuple[float, Image.Image]]:
+    """Give (seconds, picture) of frames that are far enough apart in number and in time."""
+    stride, step_s = ceil(walked / ANIMATION_FRAMES), 1 / job.limits.frames_per_second
+    now_s, due_s = 0.0, 0.0
+    for index in range(walked):
+        image.seek(index)
+        length_s = _duration_s(image)
+        if index % stride == 0 and (now_s >= due_s or now_s + length_s > due_s + step_s):
+            yield now_s, image
+            due_s = now_s + step_s
+        now_s += length_s
+
+
+def _duration_s(image: Image.Image) -> float:
+    return float(image.info.get("duration", 0)) / 1000 or USUAL_DURATION_S
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Scale a very large picture down while it is decoded, and turn it as its camera was held."""
+    shrink = sqrt(PICTURE_PIXELS / (image.width * image.height))
+    if shrink < 1:
+        image.draft("RGB", (round(image.width * shrink), round(image.height * shrink)))
+    return ImageOps.exif_transpose(_scaled(image))
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    shrink = sqrt(PICTURE_PIXELS / (image.width * image.height))
+    if shrink >= 1:
+        return image
+    small = image.resize(
+        (int(image.width * shrink), int(image.height * shrink)), Image.Resampling.BOX, reducing_gap=1.0
+    )
+    small.info = image.info
+    return small
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Make (h, w, 3) uint8 RGB of any mode; what is transparent becomes white."""
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion cuts off at 255
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        above = image.convert("RGBA")
+        white = Image.new("RGBA", above.size, "white")
+        image = Image.alpha_composite(white, above)
+    return np.ascontiguousarray(image.convert("RGB"))
+
+
+def _header(kind: MediaKind, rgb: NDArray[np.uint8], duration_s: float) -> dict[str, Any]:
+    height, width, _ = rgb.shape
+    return {
+        "kind": kind.value,
+        "width": width,
+        "height": height,
+        "duration_s": duration_s,
+        "perceptual_hash": perceptual_hash(rgb),
+    }
+
+
+def perceptual_hash(rgb: NDArray[np.uint8]) -> str:
+    """Hash the rough brightness of a picture: 16 hex digits that survive resizing and recompression."""
+    return str(imagehash.dhash(Image.fromarray(rgb)))
