@@ -1,0 +1,65 @@
+"""How much one picture of a face is worth to a recogniser: one number in [0, 1] and the floor below it.
+
+It is the geometric mean of four parts, each in [0, 1], so that one hopeless part cannot be made good by
+the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.values import DetectedFace
+
+FLOOR = 0.2
+"""Below this nothing is compared: a face of some 24 px, turned in profile, or blurred beyond recognition."""
+
+WEAK = 0.35
+"""Below this a match goes to a human first, however high it scores: about 32 px, or turned by 60 degrees."""
+
+SMALLEST_PX = 16.0
+"""Side of a face at which size counts as 0: at 16 px fr_feature recognises 3 % (LFW, 2026)."""
+
+LARGE_PX = 112.0
+"""Side of a face from which more pixels add nothing: the recognisers take 112 px."""
+
+SHARP = 60.0
+"""Variance of the Laplacian of an aligned grey face, in grey levels squared, that counts as sharp."""
+
+_LAPLACIAN_BLURRED = 2.0
+_WEIGHTS = np.array([0.4, 0.15, 0.35, 0.1])
+"""Size, sharpness, pose, detector's score: size and pose decide recognition most."""
+
+
+def quality(face: DetectedFace, aligned: NDArray[np.uint8]) -> float:
+    """Rate one detected face and its (112, 112, 3) uint8 RGB cut: in [0, 1], higher is better."""
+    parts = np.array([_size(face), _sharpness(aligned), _pose(face.landmarks), np.clip(face.score, 0.0, 1.0)])
+    return float(np.exp(np.sum(_WEIGHTS * np.log(np.maximum(parts, 1e-3)))))
+
+
+def _size(face: DetectedFace) -> float:
+    side = np.sqrt(max(face.box.width, 1.0) * max(face.box.height, 1.0))
+    return float(np.clip((side - SMALLEST_PX) / (LARGE_PX - SMALLEST_PX), 0.0, 1.0))
+
+
+def _sharpness(aligned: NDArray[np.uint8]) -> float:
+    grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
+    variance = float(cv2.Laplacian(grey, cv2.CV_32F).var())
+    scale = np.log(SHARP / _LAPLACIAN_BLURRED)
+    return float(np.clip(np.log(max(variance, 1e-6) / _LAPLACIAN_BLURRED) / scale, 0.0, 1.0))
+
+
+def _pose(landmarks: NDArray[np.float32]) -> float:
+    """Say 1 for a frontal face, 0 for a profile: where the nose lies on the line through the eyes."""
+    left, right, nose = landmarks[0], landmarks[1], landmarks[2]
+    across = right - left
+    width = float(np.hypot(across[0], across[1]))
+    if width < 1.0:
+        return 0.0
+    along = float(np.dot(nose - left, across)) / width**2
+    return float(np.clip(1.0 - 1.6 * abs(along - 0.5), 0.0, 1.0))
