@@ -164,16 +164,17 @@ def decide(session: Session, incident_id: str, *, approve: bool, actor: str, now
     return incident
 
 
-def untold(session: Session) -> list[Incident]:
-    """List open incidents that have no alert yet: an operator approved them, or nobody could be reached."""
-    return list(
-        session.exec(
-            select(Incident)
-            .outerjoin(Alert, col(Alert.incident_id) == col(Incident.id))
-            .where(Incident.state == State.OPEN, col(Alert.id).is_(None))
-            .order_by(col(Incident.opened_at))
-        )
+def untold(session: Session, subject_id: SubjectId | None = None) -> list[Incident]:
+    """List open incidents that have no alert yet: just approved, or the person could not be reached."""
+    query = (
+        select(Incident)
+        .outerjoin(Alert, col(Alert.incident_id) == col(Incident.id))
+        .where(Incident.state == State.OPEN, col(Alert.id).is_(None))
+        .order_by(col(Incident.opened_at))
     )
+    if subject_id is not None:
+        query = query.where(Incident.subject_id == subject_id)
+    return list(session.exec(query))
 
 
 def _hold_subject(session: Session, subject_id: SubjectId) -> bool:

@@ -130,7 +130,7 @@ def about_synthetic(assessed: SyntheticAssessment) -> str:
 
 
 def times(spans: Iterable[Span]) -> str:
-    """Say stretches of time, like `from 0:12 to 0:45 and from 1:03 to 1:20 (minutes:seconds)`; maybe empty."""
+    """Say stretches of time, like `from 0:12 to 0:45 and from 1:03 to 1:20 (minutes:seconds)`."""
     joined = _joined(sorted(spans, key=lambda span: span.start_s))
     if not joined:
         return ""
