@@ -1,0 +1,206 @@
+"""Between the sealed rows and a gallery: putting templates in, and opening them again."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import structlog
+from sqlalchemy import Select, and_, false, or_, select, tuple_
+from sqlmodel import col
+
+from monitor import crypto, subject_keys
+from monitor.db import reading
+from monitor.errors import ModelMismatch, Tampered
+from monitor.tables import GalleryEvent, SubjectKey, Template
+from monitor.values import Modality, ModelId, SubjectId, TemplateId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Engine
+    from sqlmodel import Session
+
+    from monitor.crypto import KeyEncryptionKeys
+
+Models = dict[Modality, tuple[ModelId, int]]
+"""What a gallery holds: modality -> (model, length of its vectors)."""
+
+PAGE = 2000
+"""Sealed rows read at once: 4 MB of them, and few enough that a reader never stands in a writer's way."""
+
+LONGEST_LIST = 500
+"""Ids in one SQL list; SQLite takes 32,766 parameters, older ones 999."""
+
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 the length of a vector may be; float16 models round to about 5e-4."""
+
+log = structlog.get_logger(__name__)
+
+
+class SealedRow(NamedTuple):
+    """One template as it rests, with the wrapped key that opens it."""
+
+    template_id: str
+    subject_id: str
+    modality: str
+    model_id: str
+    sealed: bytes
+    wrapped: bytes
+    kek_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRow:
+    """One template opened. `vector` is (d,) float32 of length 1, and is overwritten after its use."""
+
+    subject_id: SubjectId
+    template_id: TemplateId
+    modality: Modality
+    vector: NDArray[np.float32]
+
+
+def add_template(  # noqa: PLR0913, PLR0917 - a row has these parts
+    session: Session,
+    keks: KeyEncryptionKeys,
+    subject_id: SubjectId,
+    modality: Modality,
+    model_id: ModelId,
+    vector: NDArray[np.float32],
+    quality: float,
+) -> TemplateId:
+    """Seal one vector with its subject's key and tell all galleries, in the caller's transaction.
+
+    `vector` is (d,) float32 of length 1; `quality` is in [0, 1]. Raises SubjectErased when the subject
+    has no key, ModelMismatch when it is not a vector of length 1.
+    """
+    template_id = TemplateId(uuid.uuid4().hex)
+    plain = _checked(vector).tobytes()
+    with subject_keys.held_key(session, keks, subject_id) as key:
+        sealed = crypto.seal(key, plain, _context(subject_id, template_id, model_id))
+    row = Template(
+        id=template_id,
+        subject_id=subject_id,
+        modality=modality,
+        model_id=model_id,
+        sealed=sealed,
+        quality=float(quality),
+    )
+    session.add(row)
+    session.add(GalleryEvent(kind="add", subject_id=subject_id, template_id=template_id))
+    return template_id
+
+
+def tombstone(session: Session, subject_id: SubjectId) -> None:
+    """Tell all galleries that a subject is erased, in the transaction that destroys the key."""
+    session.add(GalleryEvent(kind="erase", subject_id=subject_id))
+
+
+def alive(session: Session, subject_ids: Iterable[SubjectId]) -> set[SubjectId]:
+    """Give those who are not erased, by the ledger itself: asked before anything is said of a match."""
+    wanted = list(dict.fromkeys(subject_ids))
+    found: set[SubjectId] = set()
+    for part in _parts(wanted):
+        query = select(col(SubjectKey.subject_id)).where(col(SubjectKey.subject_id).in_(part))
+        found.update(SubjectId(one) for (one,) in session.connection().execute(query))
+    return found
+
+
+def pages(engine: Engine, models: Models) -> Iterator[list[SealedRow]]:
+    """Read every sealed template of these models, subject by subject, a page at a time."""
+    after = ("", "")
+    while True:
+        place = (col(Template.subject_id), col(Template.id))
+        query = _sealed_rows(models).where(tuple_(*place) > after).order_by(*place).limit(PAGE)
+        with reading(engine) as session:
+            page = [SealedRow(*row) for row in session.connection().execute(query)]
+        if page:
+            yield page
+            after = (page[-1].subject_id, page[-1].template_id)
+        if len(page) < PAGE:
+            return
+
+
+def rows_of(session: Session, models: Models, template_ids: Sequence[str]) -> list[SealedRow]:
+    """Read the sealed templates of these ids that are still there, subject by subject."""
+    rows: list[SealedRow] = []
+    for part in _parts(template_ids):
+        query = _sealed_rows(models).where(col(Template.id).in_(part))
+        rows += [SealedRow(*row) for row in session.connection().execute(query)]
+    return sorted(rows, key=lambda row: row.subject_id)
+
+
+def opened(keks: KeyEncryptionKeys, models: Models, rows: Sequence[SealedRow]) -> Iterator[OpenedRow]:
+    """Open rows, one key per subject; overwrite each vector when the next one is asked for.
+
+    A row that was changed is passed over and logged by its id: one bad row must not switch the watch off.
+    Raises KeyMissing or KeyWrong when the key-encryption key is not the right one.
+    """
+    scratch = {modality: np.zeros(size, dtype=np.float32) for modality, (_, size) in models.items()}
+    for subject_id, group in groupby(rows, key=lambda row: row.subject_id):
+        try:
+            yield from _opened_of_one(keks, list(group), scratch)
+        except Tampered as exc:
+            log.warning("subject_key_does_not_open", subject_id=subject_id, code=exc.code)
+    for vector in scratch.values():
+        vector[:] = 0
+
+
+def _opened_of_one(
+    keks: KeyEncryptionKeys, rows: list[SealedRow], scratch: Mapping[Modality, NDArray[np.float32]]
+) -> Iterator[OpenedRow]:
+    first = rows[0]
+    context = subject_keys.subject_context(first.subject_id)
+    key = bytearray(keks.unwrap(first.wrapped, first.kek_id, context))
+    try:
+        for row in rows:
+            modality = Modality(row.modality)
+            if _open_into(key, row, scratch[modality]):
+                yield OpenedRow(
+                    SubjectId(row.subject_id), TemplateId(row.template_id), modality, scratch[modality]
+                )
+    finally:
+        crypto.wipe(key)
+
+
+def _open_into(key: bytearray, row: SealedRow, vector: NDArray[np.float32]) -> bool:
+    context = _context(row.subject_id, row.template_id, row.model_id)
+    try:
+        crypto.unseal_into(key, row.sealed, context, vector.data)
+    except Tampered as exc:
+        log.warning("template_does_not_open", template_id=row.template_id, code=exc.code)
+        return False
+    return True
+
+
+def _context(subject_id: str, template_id: str, model_id: str) -> crypto.Context:
+    return crypto.Context(subject_id, template_id, "template", model_id)
+
+
+def _checked(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    plain = np.ascontiguousarray(vector, dtype="<f4")
+    if plain.ndim != 1 or not abs(float(np.linalg.norm(plain)) - 1.0) <= UNIT_TOLERANCE:
+        msg = "a template is one vector of length 1; this is not"
+        raise ModelMismatch(msg)
+    return plain
+
+
+def _sealed_rows(models: Models) -> Select[*tuple[Any, ...]]:
+    held = [
+        and_(col(Template.modality) == modality.value, col(Template.model_id) == model_id)
+        for modality, (model_id, _) in models.items()
+    ]
+    parts = (Template.id, Template.subject_id, Template.modality, Template.model_id, Template.sealed)
+    key = (SubjectKey.wrapped, SubjectKey.kek_id)
+    joined = col(SubjectKey.subject_id) == col(Template.subject_id)
+    columns: list[Any] = [col(part) for part in (*parts, *key)]  # more than select() has types for
+    return select(*columns).join(SubjectKey, joined).where(or_(false(), *held))
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(ids), LONGEST_LIST):
+        yield ids[first : first + LONGEST_LIST]
