@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from monitor.values import SyntheticSignal
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
 """Pillow's readers that may run. Others start programs (EPS) or are never seen on the web."""
 
 MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
@@ -98,6 +98,7 @@ def _spread(image: Image.Image, walked: int, job: Job) -> Iterator[tuple[float, 
     now_s, due_s = 0.0, 0.0
     for index in range(walked):
         image.seek(index)
+        image.load()  # WebP tells the duration of a frame only then
         length_s = _duration_s(image)
         if index % stride == 0 and (now_s >= due_s or now_s + length_s > due_s + step_s):
             yield now_s, image

@@ -131,9 +131,9 @@ class Outlet:
         height, width, _ = rgb.shape
         self._send(Part.FRAME, [FRAME_HEAD.pack(index, at_s, width, height), memoryview(rgb).cast("B")])
 
-    def sound(self, chunks: Sequence[bytes]) -> None:
+    def sound(self, samples: bytearray) -> None:
         """Send the whole sound, 16-bit little-endian mono at SAMPLE_RATE, in one part."""
-        self._send(Part.SOUND, chunks)
+        self._send(Part.SOUND, [memoryview(samples)])
 
     def _send(self, part: Part, bodies: Sequence[bytes | memoryview]) -> None:
         length = sum(len(body) for body in bodies)
