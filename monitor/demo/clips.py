@@ -6,13 +6,12 @@ import io
 import wave
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from monitor.demo.pictures import window_of
 from monitor.values import SAMPLE_RATE, Span
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 Window = tuple[float, float, float, float]
 
-FRAMES_PER_SECOND = 12
+FRAMES_PER_SECOND = 8
 """Enough for a slow pan; every frame costs time to encode."""
 
 VIDEO_SIZE = (480, 480)
@@ -118,7 +117,7 @@ def mp4(scenes: Sequence[Scene], sound: NDArray[np.float32] | None = None) -> by
         stream = box.add_stream("libx264", rate=FRAMES_PER_SECOND)
         stream.width, stream.height = VIDEO_SIZE
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "23"}
+        stream.options = {"preset": "superfast", "crf": "23"}
         voice = box.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound is not None else None
         for rgb in _frames(scenes):
             box.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
@@ -149,9 +148,18 @@ def _frames(scenes: Sequence[Scene]) -> Iterator[NDArray[np.uint8]]:
         count = round(scene.seconds * FRAMES_PER_SECOND)
         for number in range(count):
             part = number / max(count - 1, 1)
-            steps = [a + (b - a) * part for a, b in zip(scene.start, scene.end, strict=True)]
-            shown = window_of(scene.picture, cast("Window", tuple(steps)))
-            yield np.asarray(ImageOps.fit(shown, VIDEO_SIZE, centering=(0.5, 0.0)))
+            left, top, right, bottom = (
+                a + (b - a) * part for a, b in zip(scene.start, scene.end, strict=True)
+            )
+            yield _shown(scene.picture, (left, top, right, bottom))
+
+
+def _shown(picture: Image.Image, window: Window) -> NDArray[np.uint8]:
+    left, top, right, bottom = (part * picture.size[side % 2] for side, part in enumerate(window))
+    side = min(right - left, bottom - top)  # the videos are square: keep the middle, from the top
+    left += (right - left - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(picture.resize(VIDEO_SIZE, Image.Resampling.BILINEAR, box))
 
 
 def _write_sound(

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from monitor.demo import clips, pages, pictures
 from monitor.demo.expectations import UNSURE, Broken, Decoy, Expected, Forbidden, Person, Planted
 from monitor.demo.local_server import Answer
+from monitor.values import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from monitor.demo.sources import Sources
 
@@ -29,12 +30,15 @@ READER = Person(
 )
 """Both numbers are from the range that is kept for fiction."""
 
-HEAD = {"speech": (0.2, 0.0, 0.98, 0.5), "visit": (0.2, 0.02, 0.86, 0.42), "biden": (0.2, 0.0, 0.9, 0.4)}
+HEAD = {"speech": (0.15, 0.04, 0.98, 0.62), "visit": (0.2, 0.02, 0.86, 0.42), "biden": (0.2, 0.0, 0.9, 0.4)}
 """Where head and shoulders are, as parts of the sides."""
 
 PODCAST_S = 75.0
 HER_SECONDS = 41.0
 """When she begins to speak in the podcast."""
+
+SCENE_SIDE = 1000
+"""Longest side of a picture that a video moves over, pixels; larger ones only take longer."""
 
 TYPES = {
     "jpg": "image/jpeg",
@@ -107,23 +111,21 @@ def build_site(sources: Sources, inside_url: str) -> Site:
 def _copies(site: _Builder) -> None:
     for name, title in (("speech", "lectern"), ("visit", "blue-room")):
         whole = site.get(name)
-        changed: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-            f"{title}.jpg": ("whole", lambda data: data),
-            f"{title}-small.jpg": ("resized to 40 %", lambda data: pictures.resized(data, 0.4)),
-            f"{title}-again.jpg": ("JPEG quality 25", lambda data: pictures.recompressed(data, 25)),
-            f"{title}-crop.jpg": ("cropped", lambda data, name=name: pictures.cropped(data, HEAD[name])),
-            f"{title}-turned.jpg": ("mirrored", pictures.mirrored),
-        }
-        for path, (how, change) in changed.items():
-            site.plant(Planted(f"/photos/{path}", PRESIDENT.key, how, name), change(whole))
-    site.plant(
-        Planted("/photos/lectern.png", PRESIDENT.key, "PNG with alpha", "speech"), site.get("speech-png")
-    )
+        for suffix, how, body in (
+            ("", "whole", whole),
+            ("-small", "resized to 40 %", pictures.resized(whole, 0.4)),
+            ("-again", "JPEG quality 25", pictures.recompressed(whole, 25)),
+            ("-crop", "cropped", pictures.cropped(whole, HEAD[name])),
+            ("-turned", "mirrored", pictures.mirrored(whole)),
+        ):
+            site.plant(Planted(f"/photos/{title}{suffix}.jpg", PRESIDENT.key, how, name), body)
     webp = pictures.as_webp(site.get("speech"))
-    site.plant(
-        Planted("/archive/2011/lectern.webp", PRESIDENT.key, "WebP, page only in the sitemap", "speech"), webp
-    )
-    site.plant(Planted("/odd/holiday.png", PRESIDENT.key, "JPEG named .png", "visit"), site.get("visit"))
+    for path, how, name, body in (
+        ("/photos/lectern.png", "PNG with alpha", "speech", site.get("speech-png")),
+        ("/archive/2011/lectern.webp", "WebP, linked from the sitemap only", "speech", webp),
+        ("/odd/holiday.png", "JPEG named .png", "visit", site.get("visit")),
+    ):
+        site.plant(Planted(path, PRESIDENT.key, how, name), body)
 
 
 def _collages(site: _Builder) -> None:
@@ -164,6 +166,8 @@ def _sounds(site: _Builder) -> None:
 
 def _videos(site: _Builder) -> None:
     shown = {n: pictures.opened(site.get(n)) for n in ("biden", "visit", "astronaut")}
+    for picture in shown.values():
+        picture.thumbnail((SCENE_SIDE, SCENE_SIDE))
     biden = clips.Scene(shown["biden"], (0.0, 0.0, 1.0, 0.6), (0.1, 0.0, 0.9, 0.45), 3.0)
     visit = clips.Scene(shown["visit"], (0.0, 0.0, 1.0, 0.7), (0.2, 0.02, 0.86, 0.42), 5.0)
     astronaut = clips.Scene(shown["astronaut"], (0.0, 0.0, 0.9, 0.9), (0.1, 0.0, 1.0, 0.9), 3.0)
@@ -173,7 +177,7 @@ def _videos(site: _Builder) -> None:
         "/video/visitors.mp4", "a video of two strangers", clips.mp4((astronaut, biden), clips.music(6.0))
     )
     her = clips.read_speech(site.get("reader-0930")), clips.read_speech(site.get("reader-0880"))
-    second = 6.2 + len(her[0]) / clips.SAMPLE_RATE
+    second = 6.2 + len(her[0]) / SAMPLE_RATE
     track = clips.laid_over(clips.music(18.0), [(6.0, her[0]), (second, her[1])])
     spans = (clips.span_of(6.0, her[0]), clips.span_of(second, her[1]))
     planted = Planted("/video/clouds.mp4", READER.key, "in a video's sound track", "soundtrack", spans=spans)
