@@ -272,8 +272,8 @@ def _later(engine: Engine, alert_id: str, exc: DeliveryError, now: datetime) -> 
 def wait_after(attempts: int) -> timedelta:
     """Give how long to wait after the n-th try (from 1): doubling, capped, with jitter."""
     wait = min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
-    jitter: float = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, hides nothing
-    return wait * jitter
+    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, hides nothing
+    return timedelta(seconds=wait.total_seconds() * jitter)
 
 
 def _failed(engine: Engine, alert_id: str, exc: DeliveryError) -> str:

@@ -153,7 +153,7 @@ class StageRun(SQLModel, table=True):
 class Finding(SQLModel, table=True):
     """One subject seen in one item. Idempotent on (media, subject, model).
 
-    `sealed` holds the FindingDetail of findings.py under the subject's key. `state` is due, told or held.
+    `sealed` holds the FindingDetail of findings.py under the subject's key. `state` is due, told, held or dismissed.
     """
 
     __tablename__ = "finding"
