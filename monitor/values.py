@@ -187,13 +187,15 @@ class FaceTrack:
     """One person's face through a clip: one appearance, however many frames.
 
     `samples` are the best few by quality, in order of time. `portrait` is (h, w, 3) uint8 RGB, the
-    surroundings of the best sample, kept in memory for the evidence of a match.
+    surroundings of the best sample with bystanders blurred, kept in memory for the evidence of a match.
+    `upright` is (112, 112, 3) uint8 RGB, the best sample turned upright, from which copies are known.
     """
 
     track: int
     span: Span
     samples: tuple[FaceSample, ...]
     portrait: NDArray[np.uint8]
+    upright: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,9 @@ def detect(clip: Clip, pack: Pack) -> Appearances:
     Faces below the quality floor are left out: nobody could be recognised by them. What was not looked at for
     another reason is named in `not_looked`. Raises what the clip raises: Unreadable, DecoderKilled.
     """
-    left_out = [CouldNotLook("clip", "limit", clip.info.note)] if clip.info.note else []
     faces, no_faces = _faces(clip, pack.faces)
     spoken, no_speech = _speech(clip, pack.voices)
-    return Appearances(faces, spoken, (*left_out, *no_faces, *no_speech))
+    return Appearances(faces, spoken, (*clip.not_looked, *no_faces, *no_speech))
 
 
 def _faces(clip: Clip, models: FaceModels | None) -> tuple[tuple[FaceTrack, ...], tuple[CouldNotLook, ...]]:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from monitor.ml.align import align
+from monitor.stages.marks import upright
 from monitor.stages.quality import quality
 from monitor.values import Box, FaceSample, FaceTrack, Span
 
@@ -111,6 +112,7 @@ class _Growing:
     box: Box
     samples: dict[int, FaceSample] = field(default_factory=dict)
     portrait: NDArray[np.uint8] | None = None
+    upright: NDArray[np.uint8] | None = None
     best: float = -1.0
 
     def see(self, frame: Frame, face: DetectedFace, others: Sequence[Box]) -> None:
@@ -126,12 +128,13 @@ class _Growing:
             del self.samples[min(self.samples, key=lambda s: self.samples[s].quality)]
         if rated > self.best:
             self.best, self.portrait = rated, portrait(frame.rgb, face.box, others)
+            self.upright = upright(frame.rgb, face.landmarks)
 
     def done(self, number: int) -> FaceTrack:
         """Give the finished track."""
         samples = tuple(self.samples[slot] for slot in sorted(self.samples))
         shown = self.portrait if self.portrait is not None else np.zeros((1, 1, 3), np.uint8)
-        return FaceTrack(number, Span(self.first_s, self.last_s), samples, shown)
+        return FaceTrack(number, Span(self.first_s, self.last_s), samples, shown, self.upright)
 
 
 def portrait(rgb: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> NDArray[np.uint8]:

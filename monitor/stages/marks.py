@@ -1,0 +1,63 @@
+"""Marks by which copies of one picture of a matched face are known again.
+
+A mark is made of the matched face alone, upright and with its surroundings, so that it survives a collage
+and a crop that a hash of the whole picture would not. It is kept in the sealed finding, never beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from monitor.ml.align import SIDE, similarity
+from monitor.values import FaceTrack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.values import Candidate
+
+WIDEN = 1.7
+"""How much more than a recogniser's crop is looked at. Hair and background tell two pictures of one person
+apart; at 2.4 the edge of a crop or collage reaches in. Measured as `findings.COPY_DISTANCE` was."""
+
+GRID = 12
+"""Cells a side. Each gives two bits: brighter than its left neighbour, brighter than its upper one."""
+
+SMOOTH_PX = 2.0
+"""Blur before the cells are taken: JPEG blocks and the jitter of the five points are smaller."""
+
+MOST_APPEARANCES = 16
+"""Appearances of one subject in one item that are marked: enough for a slide show."""
+
+
+def copy_marks(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Mark the matched faces: for each two hex words of 288 bits, as it is and mirrored."""
+    tracks = [c.appearance for c in candidates if isinstance(c.appearance, FaceTrack)]
+    cuts = [t.upright for t in tracks[:MOST_APPEARANCES] if t.upright is not None]
+    return tuple(mark(one) for cut in cuts for one in (cut, cut[:, ::-1]))
+
+
+def upright(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Cut a face with its surroundings: (112, 112, 3) uint8. Beyond the picture's edge its edge goes on."""
+    matrix = similarity(landmarks) / WIDEN
+    centre = (SIDE - 1) / 2
+    matrix[:, 2] += centre - centre / WIDEN
+    shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if shrink < 0.5:  # average over pixels that would be skipped
+        rgb = np.asarray(cv2.resize(rgb, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix[:, :2] /= shrink
+    cut = cv2.warpAffine(rgb, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)
+
+
+def mark(cut: NDArray[np.uint8]) -> str:
+    """Give 288 bits of a (112, 112, 3) cut as hex: the signs of its coarse gradients."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), SMOOTH_PX)
+    cells = cv2.resize(grey, (GRID + 1, GRID + 1), interpolation=cv2.INTER_AREA)
+    across, down = cells[:-1, 1:] > cells[:-1, :-1], cells[1:, :-1] > cells[:-1, :-1]
+    return np.packbits(np.concatenate([across.ravel(), down.ravel()])).tobytes().hex()
