@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, text
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from monitor.db import utc_now
@@ -18,6 +18,8 @@ from monitor.errors import Tampered
 from monitor.tables import AuditEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlmodel import Session
 
 GENESIS = "0" * 64
@@ -25,6 +27,9 @@ GENESIS = "0" * 64
 
 LOCK = 0x6C696B65_61756469
 """Number of the advisory lock on PostgreSQL ("likeaudi"): one appender at a time, until its commit."""
+
+BATCH = 500
+"""Events read at once."""
 
 LONGEST_TEXT = 500
 LONGEST_LIST = 50
@@ -69,21 +74,34 @@ def verify(session: Session, *, head: tuple[int, str] | None = None) -> int:
     Tampered naming the first event that does not fit.
     """
     previous, seq = GENESIS, 0
-    kept = head is None
-    for event in session.exec(
-        select(AuditEvent).order_by(col(AuditEvent.seq)).execution_options(yield_per=500)
-    ):
+    kept = head is None or head == (0, GENESIS)
+    for event in _all_events(session):
         seq += 1
         if event.seq != seq:
-            raise Tampered(f"audit event {seq} was removed", hint=_HINT)  # noqa: EM102 - read with the line above
+            msg = f"audit event {seq} was removed"
+            raise Tampered(msg, hint=_HINT)
         if event.previous != previous or event.link != link_of(event):
-            raise Tampered(f"audit event {seq} was changed", hint=_HINT)  # noqa: EM102 - as above
+            msg = f"audit event {seq} was changed"
+            raise Tampered(msg, hint=_HINT)
         previous = event.link
         kept = kept or head == (seq, previous)
     if not kept:
         msg = "the audit record does not hold the head that was kept: events were cut off or rewritten"
         raise Tampered(msg, hint=_HINT)
     return seq
+
+
+def _all_events(session: Session) -> Iterator[AuditEvent]:
+    last = 0
+    while True:
+        page = select(AuditEvent).where(col(AuditEvent.seq) > last).order_by(col(AuditEvent.seq)).limit(BATCH)
+        events = session.exec(page).all()
+        yield from events
+        if len(events) < BATCH:
+            return
+        last = events[-1].seq or 0
+        for event in events:
+            session.expunge(event)  # a long record is verified in little memory
 
 
 _HINT = "Compare with a backup of the database; do not write to this one before that."
@@ -116,7 +134,7 @@ def _check_detail(name: str, value: object) -> None:
             isinstance(one, int) or (isinstance(one, str) and len(one) <= LONGEST_TEXT) for one in value
         )
     else:
-        fits = value is None or type(value) in {int, float, bool}
+        fits = value is None or isinstance(value, int | float)
     if not fits:
         msg = f"the audit detail {name!r} is not a short fact: {type(value).__name__}"
         raise TypeError(msg)

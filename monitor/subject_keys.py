@@ -1,10 +1,18 @@
 """The wrapped keys in the database: one per subject, two pairs of the service, and their rotation.
 
 Nothing is cached: a subject whose key row is gone is erased in the next call of every process.
+
+The order of a rotation, so that at no moment a process meets a key that it cannot open:
+
+1. Give every process the new key-encryption key as a second one, after the active one, and restart it.
+2. Move the new key to the front everywhere, and restart again.
+3. Run `likeness keys rotate`.
+4. When `likeness keys show` counts nothing under the old key, take it away.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,11 +23,11 @@ from sqlmodel import col, select
 
 from monitor import crypto
 from monitor.db import reading, writing
-from monitor.errors import KeyMissing, SubjectErased
+from monitor.errors import KeyMissing, KeysError, SubjectErased
 from monitor.tables import ServiceKey, SubjectKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Engine
     from sqlmodel import Session
@@ -29,6 +37,13 @@ if TYPE_CHECKING:
 
 INTAKE = "intake"
 RECEIPTS = "receipts"
+
+ROTATION_BATCH = 100
+"""Keys per transaction of a rotation: a few milliseconds, so that enrolment and workers hardly wait."""
+
+MOST_DAMAGED = 100
+"""So many keys that do not open are not accidents: the rotation stops and a person looks."""
+
 _PAIRS = {INTAKE: crypto.new_intake_pair, RECEIPTS: crypto.new_signing_pair}
 
 
@@ -125,3 +140,100 @@ def _row(engine: Engine, name: str) -> ServiceKey:
 def _private(engine: Engine, keks: KeyEncryptionKeys, name: str) -> bytes:
     row = _row(engine, name)
     return keks.unwrap(row.wrapped_private, row.kek_id, service_context(name, row.public))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rotation is: keys wrapped anew, keys there were to wrap, ids of keys that do not open."""
+
+    done: int
+    total: int
+    damaged: tuple[str, ...] = ()
+
+
+def rotate(engine: Engine, keks: KeyEncryptionKeys, *, batch: int = ROTATION_BATCH) -> Iterator[Progress]:
+    """Wrap every key anew that is not under the active KEK; sealed records are not touched.
+
+    Online: a short transaction per batch. Idempotent and resumable: a run that was killed is finished by
+    the next one, and two at once do each other no harm. Gives the progress before the first and after
+    each batch. A key that does not open is left as it is while the rest go on.
+
+    Raises KeyMissing before anything is changed when an old KEK was not given; at the end, the error
+    of the first key that did not open.
+    """
+    under = wrapped_under(engine)
+    _refuse_unknown(under, keks)
+    progress = Progress(0, sum(under.values()) - under.get(keks.active_id, 0))
+    errors: list[KeysError] = []
+    yield progress
+    for rows_of in (_service_rows, _subject_rows):
+        while len(progress.damaged) < MOST_DAMAGED:
+            with writing(engine) as session:
+                rows = rows_of(session, keks.active_id, progress.damaged, batch)
+                damaged = tuple(_rewrap_all(rows, keks, errors))
+            if not rows:
+                break
+            done = progress.done + len(rows) - len(damaged)
+            progress = Progress(done, max(progress.total, done), progress.damaged + damaged)
+            yield progress
+    if errors:
+        named = ", ".join(progress.damaged[:5])
+        msg = f"{len(progress.damaged)} keys were left as they are, among them {named}: {errors[0].message}"
+        raise type(errors[0])(
+            msg, hint=errors[0].hint or "Restore those rows from a backup; then rotate again."
+        )
+
+
+def wrapped_under(engine: Engine) -> dict[str, int]:
+    """Count the keys under each KEK id, subjects' and the service's together."""
+    counts: Counter[str] = Counter()
+    with reading(engine) as session:
+        for column in (SubjectKey.kek_id, ServiceKey.kek_id):
+            for kek_id, number in session.exec(select(column, func.count()).group_by(col(column))):
+                counts[kek_id] += number
+    return dict(counts)
+
+
+def _refuse_unknown(under: dict[str, int], keks: KeyEncryptionKeys) -> None:
+    for kek_id in sorted(under.keys() - set(keks.ids)):
+        msg = f"{under[kek_id]} keys are wrapped under {kek_id!r}, which was not given; nothing was changed"
+        raise KeyMissing(msg, hint="Add that key after the active one and rotate again.")
+
+
+def _subject_rows(
+    session: Session, active: str, passed_over: tuple[str, ...], batch: int
+) -> list[SubjectKey]:
+    # Locked until the commit: an erasure waits a moment, and a second rotation finds the rows done.
+    old = select(SubjectKey).where(
+        SubjectKey.kek_id != active, col(SubjectKey.subject_id).not_in(passed_over)
+    )
+    return list(session.exec(old.order_by(SubjectKey.subject_id).limit(batch).with_for_update()))
+
+
+def _service_rows(
+    session: Session, active: str, passed_over: tuple[str, ...], batch: int
+) -> list[ServiceKey]:
+    old = select(ServiceKey).where(ServiceKey.kek_id != active, col(ServiceKey.name).not_in(passed_over))
+    return list(session.exec(old.order_by(ServiceKey.name).limit(batch).with_for_update()))
+
+
+def _rewrap_all(
+    rows: Sequence[SubjectKey | ServiceKey], keks: KeyEncryptionKeys, errors: list[KeysError]
+) -> Iterator[str]:
+    """Wrap rows anew; give the ids of those that do not open and keep their errors."""
+    for row in rows:
+        try:
+            _rewrap(row, keks)
+        except KeysError as exc:
+            errors.append(exc)
+            yield row.subject_id if isinstance(row, SubjectKey) else row.name
+
+
+def _rewrap(row: SubjectKey | ServiceKey, keks: KeyEncryptionKeys) -> None:
+    if isinstance(row, SubjectKey):
+        context = subject_context(row.subject_id)
+        row.wrapped, row.kek_id = keks.wrap(keks.unwrap(row.wrapped, row.kek_id, context), context)
+        return
+    context = service_context(row.name, row.public)
+    private = keks.unwrap(row.wrapped_private, row.kek_id, context)
+    row.wrapped_private, row.kek_id = keks.wrap(private, context)

@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from monitor import migrations
 from monitor.blobs import BlobStore
@@ -57,6 +57,19 @@ def _is_loopback(address: object) -> bool:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+KEPT_SETTINGS = {"LIKENESS_DATA", "LIKENESS_MODELS_DIR"}
+"""Where big files lie is the tester's to say; every other setting is the test's own."""
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the tester's own settings and home folder out of every test and the processes it starts."""
+    for name in os.environ:
+        if name.startswith("LIKENESS_") and name not in KEPT_SETTINGS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture(scope="session")

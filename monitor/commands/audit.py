@@ -1,0 +1,111 @@
+"""`likeness audit`: who did what, and whether anybody changed the record of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from monitor.tables import AuditEvent
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("verify")
+def verify_chain(
+    head: Annotated[
+        str,
+        typer.Option("--head", help="SEQ:LINK kept from an earlier `audit show`; it must still be there."),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Walk the whole chain; any event that was changed, removed or put in is named."""
+    from monitor import audit
+    from monitor.db import reading
+
+    kept = _parse_head(head) if head else None
+    with reading(_engine()) as session:
+        count = audit.verify(session, head=kept)
+        seq, link = audit.head(session)
+    if as_json:
+        typer.echo(json.dumps({"events": count, "head": f"{seq}:{link}", "whole": True}))
+        return
+    typer.echo(f"{count} events, all in place. Head, to keep elsewhere: {seq}:{link}")
+
+
+@app.command("show")
+def show(
+    last: Annotated[int, typer.Option("--last", min=1, help="How many events, from the end.")] = 20,
+    subject: Annotated[str, typer.Option("--subject", help="Only those about this subject's id.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Show the last events, oldest first."""
+    events = _last_events(_engine(), last, subject)
+    if as_json:
+        for event in events:
+            typer.echo(json.dumps(_as_dict(event), ensure_ascii=False))
+        return
+    _print_table(events)
+
+
+def _engine() -> Engine:
+    from monitor.db import open_engine
+    from monitor.migrations import upgrade
+    from monitor.settings import load_settings
+
+    settings = load_settings()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = open_engine(settings.database)
+    upgrade(engine)
+    return engine
+
+
+def _parse_head(head: str) -> tuple[int, str]:
+    seq, _, link = head.partition(":")
+    if not seq.isdigit() or not link:
+        msg = f"{head!r} is not SEQ:LINK"
+        raise ConfigError(msg, hint="`likeness audit verify` prints it.")
+    return int(seq), link
+
+
+def _last_events(engine: Engine, last: int, subject: str) -> list[AuditEvent]:
+    from sqlmodel import col, select
+
+    from monitor.db import reading
+    from monitor.tables import AuditEvent
+
+    wanted = select(AuditEvent).order_by(col(AuditEvent.seq).desc()).limit(last)
+    if subject:
+        wanted = wanted.where(AuditEvent.subject_id == subject)
+    with reading(engine) as session:
+        return list(session.exec(wanted))[::-1]
+
+
+def _as_dict(event: AuditEvent) -> dict[str, object]:
+    return {
+        "seq": event.seq,
+        "at": event.at.isoformat(),
+        "actor": event.actor,
+        "action": event.action,
+        "subject_id": event.subject_id,
+        "detail": json.loads(event.detail),
+        "link": event.link,
+    }
+
+
+def _print_table(events: list[AuditEvent]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("Seq", "At", "Actor", "Action", "Subject", "Detail", "Link")
+    for event in events:
+        plain = (event.actor, event.action, event.subject_id or "", event.detail, event.link[:12])
+        table.add_row(str(event.seq), f"{event.at:%Y-%m-%d %H:%M:%S}", *map(escape, plain))
+    Console().print(table)
