@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import structlog
-from sqlalchemy import Select, and_, false, or_, select, tuple_
+from sqlalchemy import select
 from sqlmodel import col
 
 from monitor import crypto, subject_keys
@@ -30,14 +30,20 @@ if TYPE_CHECKING:
 Models = dict[Modality, tuple[ModelId, int]]
 """What a gallery holds: modality -> (model, length of its vectors)."""
 
-PAGE = 2000
-"""Sealed rows read at once: 4 MB of them, and few enough that a reader never stands in a writer's way."""
+PAGE = 1000
+"""Subjects read at once: some megabytes, and few enough that a reader never stands in a writer's way."""
 
 LONGEST_LIST = 500
 """Ids in one SQL list; SQLite takes 32,766 parameters, older ones 999."""
 
 UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a vector may be; float16 models round to about 5e-4."""
+
+_PARTS: list[Any] = [
+    col(part)
+    for part in (Template.id, Template.subject_id, Template.modality, Template.model_id, Template.sealed)
+]
+"""The first columns of a SealedRow; more of them than select() has types for."""
 
 log = structlog.get_logger(__name__)
 
@@ -112,26 +118,49 @@ def alive(session: Session, subject_ids: Iterable[SubjectId]) -> set[SubjectId]:
 
 def pages(engine: Engine, models: Models) -> Iterator[list[SealedRow]]:
     """Read every sealed template of these models, subject by subject, a page at a time."""
-    after = ("", "")
+    after = ""
     while True:
-        place = (col(Template.subject_id), col(Template.id))
-        query = _sealed_rows(models).where(tuple_(*place) > after).order_by(*place).limit(PAGE)
         with reading(engine) as session:
-            page = [SealedRow(*row) for row in session.connection().execute(query)]
-        if page:
-            yield page
-            after = (page[-1].subject_id, page[-1].template_id)
-        if len(page) < PAGE:
-            return
+            subjects = _keys_after(session, after)
+            if not subjects:
+                return
+            last = list(subjects)[-1]  # in the order of the database, which may not be Python's
+            page = _rows_between(session, after, last, subjects)
+        yield [row for row in page if _is_held(models, row)]
+        after = last
+
+
+def _keys_after(session: Session, after: str) -> dict[str, tuple[bytes, str]]:
+    parts = (col(SubjectKey.subject_id), col(SubjectKey.wrapped), col(SubjectKey.kek_id))
+    query = select(*parts).where(parts[0] > after).order_by(parts[0]).limit(PAGE)
+    return {row[0]: (row[1], row[2]) for row in session.connection().execute(query)}
+
+
+def _rows_between(
+    session: Session, after: str, last: str, keys: Mapping[str, tuple[bytes, str]]
+) -> list[SealedRow]:
+    # By subject alone: with the model in the query SQLite takes the index on models and sorts every time.
+    subject = col(Template.subject_id)
+    query = select(*_PARTS).where(subject > after, subject <= last).order_by(subject)
+    rows = session.connection().execute(query)
+    return [SealedRow._make((*row, *keys[row[1]])) for row in rows if row[1] in keys]
+
+
+def _is_held(models: Models, row: SealedRow) -> bool:
+    return any(
+        row.modality == modality and row.model_id == model_id for modality, (model_id, _) in models.items()
+    )
 
 
 def rows_of(session: Session, models: Models, template_ids: Sequence[str]) -> list[SealedRow]:
-    """Read the sealed templates of these ids that are still there, subject by subject."""
+    """Read the sealed templates of these models and ids that are still there, subject by subject."""
+    key = (col(SubjectKey.wrapped), col(SubjectKey.kek_id))
+    query = select(*_PARTS, *key).join(SubjectKey, col(SubjectKey.subject_id) == col(Template.subject_id))
     rows: list[SealedRow] = []
     for part in _parts(template_ids):
-        query = _sealed_rows(models).where(col(Template.id).in_(part))
-        rows += [SealedRow(*row) for row in session.connection().execute(query)]
-    return sorted(rows, key=lambda row: row.subject_id)
+        found = session.connection().execute(query.where(col(Template.id).in_(part)))
+        rows += [SealedRow._make(row) for row in found]
+    return sorted((row for row in rows if _is_held(models, row)), key=lambda row: row.subject_id)
 
 
 def opened(keks: KeyEncryptionKeys, models: Models, rows: Sequence[SealedRow]) -> Iterator[OpenedRow]:
@@ -187,18 +216,6 @@ def _checked(vector: NDArray[np.float32]) -> NDArray[np.float32]:
         msg = "a template is one vector of length 1; this is not"
         raise ModelMismatch(msg)
     return plain
-
-
-def _sealed_rows(models: Models) -> Select[*tuple[Any, ...]]:
-    held = [
-        and_(col(Template.modality) == modality.value, col(Template.model_id) == model_id)
-        for modality, (model_id, _) in models.items()
-    ]
-    parts = (Template.id, Template.subject_id, Template.modality, Template.model_id, Template.sealed)
-    key = (SubjectKey.wrapped, SubjectKey.kek_id)
-    joined = col(SubjectKey.subject_id) == col(Template.subject_id)
-    columns: list[Any] = [col(part) for part in (*parts, *key)]  # more than select() has types for
-    return select(*columns).join(SubjectKey, joined).where(or_(false(), *held))
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
