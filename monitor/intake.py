@@ -1,0 +1,273 @@
+"""The one door in: `submit(data, origin, door)`. Whoever stands at it can put in and open nothing.
+
+Bytes are judged by their first bytes alone; nothing here decodes anything. What comes in is digested
+first, sealed to the workers' public key, and queued once per digest; a copy adds a place where it was seen.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import filetype
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from monitor.db import reading, writing
+from monitor.errors import BlobMissing, EmptyMedia, LikenessError, NotMedia, TooLarge
+from monitor.tables import GalleryEvent, MediaItem, MediaOrigin
+from monitor.values import BlobId, Digest, MediaId, MediaKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from monitor.blobs import BlobStore
+    from monitor.crypto import IntakeSealer
+    from monitor.values import Origin
+
+HEAD_BYTES = 8192
+"""As many first bytes as `kind_of` looks at: give it these, or more, to judge a file before it is read."""
+
+ID_BYTES = 16
+"""Random: the id of an item says nothing of its content."""
+
+IMAGES = frozenset(
+    {"image/jpeg", "image/png", "image/apng", "image/gif", "image/webp", "image/tiff", "image/bmp"}
+    | {"image/avif", "image/heic", "image/jpx"}
+)
+VIDEOS = frozenset(
+    {"video/mp4", "video/x-m4v", "video/3gpp", "video/quicktime", "video/x-matroska", "video/webm"}
+    | {"video/x-msvideo", "video/x-ms-wmv", "video/mpeg", "video/x-flv"}
+)
+SOUNDS = frozenset(
+    {"audio/aac", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/x-flac", "audio/x-wav", "audio/amr"}
+    | {"audio/x-aiff"}
+)
+"""What is taken, in `filetype`'s words. SVG, HTML, PDF and archives are not among them: they are refused."""
+
+TRANSPORT_PACKET = 188
+"""An MPEG transport stream repeats its sync byte every so many bytes."""
+
+MP3_SYNC = 0xFFE0
+"""Eleven bits set begin a frame of MPEG sound; `filetype` knows only the commonest rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What it takes to put media in. No key of it opens anything."""
+
+    engine: Engine
+    blobs: BlobStore
+    sealer: IntakeSealer
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a submission. `due`: it was queued for a look by this very submission."""
+
+    media_id: MediaId
+    seen_before: bool
+    due: bool
+
+
+def submit(data: bytes, origin: Origin, door: Door) -> Submitted:
+    """Take one media item in. The same bytes again add an origin, and a look only if one is due.
+
+    A second look is due when somebody was enrolled since the last one, or when the last one failed in a way
+    that may pass.
+
+    Raises:
+        EmptyMedia, TooLarge, NotMedia: it is not taken; nothing is stored.
+        StorageFull, StorageError: the sealed bytes could not be stored; nothing is.
+    """
+    # 1. judge it by size and first bytes
+    _check_size(len(data), door.max_bytes)
+    kind = kind_of(data)
+    # 2. digest it before anything else touches it
+    digest = Digest.of(data)
+    # 3. seal and store the bytes, but only if somebody will look at them
+    with reading(door.engine) as session:
+        known = _known(session, digest)
+        wanted = known is None or _look_due(session, known)
+    blob_id = door.blobs.put(door.sealer.seal(data, seal_info(digest))) if wanted else None
+    # 4. one row per digest, one per place
+    new = _NewItem(digest, kind, len(data), blob_id)
+    try:
+        submitted, unused = _enter(door.engine, new, origin)
+    except BaseException:
+        _forget(door.blobs, blob_id)
+        raise
+    _forget(door.blobs, unused)
+    return submitted
+
+
+def kind_of(data: bytes) -> MediaKind:
+    """Say what the bytes are, by the bytes: the first HEAD_BYTES of a file are enough.
+
+    Raises EmptyMedia, and NotMedia for everything that is neither picture, video nor sound.
+    """
+    if not data:
+        msg = "the file is empty"
+        raise EmptyMedia(msg)
+    head = bytes(data[:HEAD_BYTES])
+    mime = filetype.guess_mime(head)
+    if mime in IMAGES:
+        return MediaKind.ANIMATION if _moves(head, mime) else MediaKind.IMAGE
+    if mime in VIDEOS or (mime is None and _other_video(head)):
+        return MediaKind.VIDEO
+    if mime in SOUNDS or (mime is None and _other_sound(head)):
+        return MediaKind.AUDIO
+    msg = "by its own bytes it is neither a picture, nor a video, nor sound"
+    raise NotMedia(msg + (f" ({mime})" if mime else ""))
+
+
+def seal_info(digest: Digest | str) -> bytes:
+    """Give what is bound to sealed media: `digest` is a Digest or MediaItem.sha256. Opening needs it again."""
+    return b"media:" + (digest if isinstance(digest, str) else digest.hex).encode()
+
+
+def _check_size(size: int, most: int) -> None:
+    if size == 0:
+        msg = "the file is empty"
+        raise EmptyMedia(msg)
+    if size > most:
+        msg = f"{size} bytes are more than the {most} that are taken"
+        raise TooLarge(msg, hint="LIKENESS_MAX_BYTES sets the limit.")
+
+
+def _moves(head: bytes, mime: str) -> bool:
+    """Guess from the first bytes whether a picture is animated; the decoder finds out for sure."""
+    if mime == "image/gif":
+        return b"NETSCAPE2.0" in head or head.count(b"\x21\xf9\x04") > 1
+    if mime == "image/webp":
+        return b"ANIM" in head[:64]
+    return b"acTL" in head.partition(b"IDAT")[0] if mime in {"image/png", "image/apng"} else False
+
+
+def _other_video(head: bytes) -> bool:
+    """Know what `filetype` misses: ISO files of newer brands, fragments, Matroska, transport streams."""
+    iso = head[4:8] in {b"ftyp", b"styp", b"moov"}
+    matroska = head.startswith(b"\x1aE\xdf\xa3")
+    packets = [head[place : place + 1] for place in range(0, 4 * TRANSPORT_PACKET, TRANSPORT_PACKET)]
+    return iso or matroska or packets == [b"G"] * 4
+
+
+def _other_sound(head: bytes) -> bool:
+    sync = int.from_bytes(head[:2], "big")
+    layer = sync >> 1 & 3
+    return head.startswith(b"caff\x00\x01") or (sync & MP3_SYNC == MP3_SYNC and layer != 0 and sync != 0xFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewItem:
+    digest: Digest
+    kind: MediaKind
+    size_bytes: int
+    blob_id: BlobId | None
+
+
+def _known(session: Session, digest: Digest, *, lock: bool = False) -> MediaItem | None:
+    query = select(MediaItem).where(MediaItem.sha256 == digest.hex)
+    return session.exec(query.with_for_update() if lock else query).first()
+
+
+def _enter(engine: Engine, new: _NewItem, origin: Origin) -> tuple[Submitted, BlobId | None]:
+    """Write the rows. Gives what became of it, and the blob that nothing points to any more."""
+    with writing(engine) as session:
+        media_id = _insert(session, new) if new.blob_id is not None else None
+        if media_id is not None:
+            _add_origin(session, media_id, origin)
+            return Submitted(media_id, seen_before=False, due=True), None
+        row = _known(session, new.digest, lock=True)
+        if row is None:
+            msg = "the item went away while a copy of it came in"
+            raise BlobMissing(msg, hint="Submit it again.")
+        due = new.blob_id is not None and _look_due(session, row)
+        unused = _look_again(row, new.blob_id) if due else new.blob_id
+        _add_origin(session, MediaId(row.id), origin)
+        return Submitted(MediaId(row.id), seen_before=True, due=due), unused
+
+
+def _insert(session: Session, new: _NewItem) -> MediaId | None:
+    """Insert the row of a digest; None where there is one already, be it since a moment ago."""
+    row = MediaItem(
+        id=secrets.token_hex(ID_BYTES),
+        sha256=new.digest.hex,
+        kind=new.kind.value,
+        size_bytes=new.size_bytes,
+        blob_id=new.blob_id,
+    )
+    return MediaId(row.id) if _added(session, row) else None
+
+
+def _look_again(row: MediaItem, blob_id: BlobId | None) -> BlobId | None:
+    """Queue a known item once more. Gives the blob that it had before."""
+    before = None if row.blob_id is None else BlobId(row.blob_id)
+    row.blob_id, row.state, row.attempts = blob_id, "received", 0
+    row.failed_stage = row.failed_code = row.failed_reason = None
+    row.lease_owner = row.lease_until = row.done_at = None
+    return before
+
+
+def _look_due(session: Session, row: MediaItem) -> bool:
+    if row.state == "failed":
+        return row.blob_id is None or row.failed_code in _may_pass()
+    if row.state != "done":
+        return False
+    enrolled_since = (
+        select(GalleryEvent.seq)
+        .where(GalleryEvent.kind == "add", col(GalleryEvent.seq) > (row.gallery_seq or 0))
+        .limit(1)
+    )
+    return session.exec(enrolled_since).first() is not None
+
+
+def _may_pass() -> frozenset[str]:
+    """Name the codes of failures after which another look may help; new bytes also mend a lost blob."""
+    return frozenset({BlobMissing.code} | {kind.code for kind in _kinds(LikenessError) if kind.retryable})
+
+
+def _kinds(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)
+
+
+def _add_origin(session: Session, media_id: MediaId, origin: Origin) -> None:
+    """Write down one place, once."""
+    seen = (
+        select(MediaOrigin.id)
+        .where(MediaOrigin.media_id == media_id, MediaOrigin.kind == origin.kind.value)
+        .where(col(MediaOrigin.url).is_(None) if origin.url is None else MediaOrigin.url == origin.url)
+    )
+    if session.exec(seen).first() is not None:
+        return
+    place = MediaOrigin(
+        media_id=media_id,
+        kind=origin.kind.value,
+        url=origin.url,
+        page_url=origin.page_url,
+        title=origin.title,
+        source_id=origin.source_id,
+        seen_at=origin.seen_at,
+    )
+    _added(session, place)
+
+
+def _added(session: Session, row: MediaItem | MediaOrigin) -> bool:
+    """Add a row, or say that another process was first."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _forget(blobs: BlobStore, blob_id: BlobId | None) -> None:
+    if blob_id is not None:
+        blobs.delete(blob_id)
