@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from rich.progress import Progress, TaskID
 
@@ -21,7 +22,8 @@ app = typer.Typer(no_args_is_help=True, help="Get, list and verify the model wei
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 PackOption = Annotated[
-    str | None, typer.Option("--pack", help="Only the files of this pack. pull: LIKENESS_PACK when not given.")
+    str | None,
+    typer.Option("--pack", help="Only the files of this pack. pull: LIKENESS_PACK when not given."),
 ]
 
 
@@ -146,7 +148,7 @@ class _Bars:
             self.tasks[name] = self.progress.add_task(name, total=total)
         self.progress.update(self.tasks[name], completed=done)
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Self:
         self.progress.start()
         return self
 

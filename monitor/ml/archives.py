@@ -15,13 +15,14 @@ import tarfile
 import tempfile
 import threading
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from monitor.errors import WeightsDiffer, WeightsMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from monitor.ml.lock import Archive
 
@@ -61,7 +62,10 @@ def fetch(archive: Archive, folder: Path, progress: Progress) -> Path:
     if target.exists():
         return check(target, archive.sha256)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="partial-") as name, _watched(name, archive, progress):
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix="partial-") as name,
+        _watched(name, archive, progress),
+    ):
         work = Path(name)
         got = _with_pip(archive, work) if archive.registry == "pypi" else _with_npm(archive, work)
         check(got, archive.sha256).replace(target)
@@ -76,20 +80,26 @@ def extract(archive: Path, member: str, target: Path) -> None:
     """
     partial = target.with_suffix(target.suffix + ".partial")
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as box, box.open(member) as source, partial.open("wb") as sink:
-                shutil.copyfileobj(source, sink, CHUNK)
-        else:
-            with tarfile.open(archive) as box, partial.open("wb") as sink:
-                source = box.extractfile(member)
-                if source is None:
-                    raise KeyError(member)
-                shutil.copyfileobj(source, sink, CHUNK)
+        with _member_of(archive, member) as source, partial.open("wb") as sink:
+            shutil.copyfileobj(source, sink, CHUNK)
     except KeyError as exc:
-        partial.unlink(missing_ok=True)
         msg = f"{archive.name} holds no {member}"
         raise WeightsMissing(msg) from exc
     partial.replace(target)
+
+
+@contextmanager
+def _member_of(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+            yield source
+        return
+    with tarfile.open(archive) as tarball:
+        found = tarball.extractfile(member)
+        if found is None:
+            raise KeyError(member)
+        with found as source:
+            yield source
 
 
 class _watched:  # noqa: N801 - reads as a sentence in its `with`

@@ -102,12 +102,8 @@ def _head(graph: _Graph, x: str) -> str:
 
 def _segments(graph: _Graph, x: str) -> str:
     """For every frame, the number of its segment."""
-    frames = graph.add(
-        "Gather", graph.add("Shape", x), graph.constant("last", np.array(2)), axis=0
-    )
-    count = graph.add(
-        "Range", graph.constant("0", np.array(0)), frames, graph.constant("1", np.array(1))
-    )
+    frames = graph.add("Gather", graph.add("Shape", x), graph.constant("last", np.array(2)), axis=0)
+    count = graph.add("Range", graph.constant("0", np.array(0)), frames, graph.constant("1", np.array(1)))
     return graph.add("Div", count, graph.constant("segment", np.array(SEGMENT)))
 
 

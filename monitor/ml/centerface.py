@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import cv2
 import numpy as np
 
 from monitor.ml.boxes import Found, suppress
+from monitor.ml.letterbox import letterbox
+from monitor.ml.looks import Looks, look_twice
 from monitor.values import ModelId
 
 if TYPE_CHECKING:
@@ -22,43 +23,18 @@ if TYPE_CHECKING:
     from monitor.values import DetectedFace
 
 STRIDE: Final = 4
-MULTIPLE: Final = 32
-"""Sides of the input are padded to a multiple of this, which the network's down-sampling needs."""
-
 MIN_SCORE: Final = 0.5
 """Below it, what is found on the LFW pictures is background."""
 
 MAX_OVERLAP: Final = 0.3
 """Two boxes that overlap more (intersection over union) are one face."""
 
-LONG_SIDE: Final = 640
-"""First look, pixels. In a picture of 1,024 pixels a face of 32 pixels, the smallest worth recognising,
-is 20 pixels then, and CenterFace finds every face of 20 pixels."""
-
-SMALL_FACE: Final = 48
-"""Pixels in the first look. A picture with a face smaller than this, or with none, may hold more that the
-first look was too coarse for: it is looked at again, larger."""
-
-TILE: Final = 640
-TILE_OVERLAP: Final = 96
-"""Second look, pixels: in tiles, so that memory does not grow with the picture; a face of up to 96 pixels lies
-whole in at least one of them, and larger ones were found by the first look."""
-
-SECOND_SCALE: Final = 0.625
-"""Faces of 32 pixels become 20: see LONG_SIDE."""
-
-SECOND_LONG_SIDE: Final = 1920
-"""The second look goes no larger: its time grows with the square (about 0.7 s at this size, one thread)."""
-
-
-def prepare(image: NDArray[np.uint8], scale: float) -> NDArray[np.float32]:
-    """Resize a (h, w, 3) RGB picture and pad it to the right and below: (1, 3, H, W) float32, 0..255."""
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    if (height, width) != image.shape[:2]:
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    padded = np.zeros((1, 3, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), np.float32)
-    padded[0, :, :height, :width] = image.transpose(2, 0, 1)
-    return padded
+LOOKS: Final = Looks(
+    long_side=640, small_face=48, finer_scale=0.625, finer_long_side=1920, tile=640, overlap=96
+)
+"""CenterFace finds every face of 20 pixels, and a face under 32 cannot be recognised: at 0.625 the one
+becomes the other, so a picture up to 1,024 pixels needs one look. The second look at most costs about 0.7 s
+on one thread, against 0.08 s for the first."""
 
 
 def decode(outputs: list[NDArray[np.float32]]) -> Found:
@@ -83,28 +59,8 @@ class CenterFace:
 
     def detect(self, image: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         """Find the faces of one (h, w, 3) uint8 RGB picture, best score first."""
-        long_side = max(image.shape[:2])
-        scale = min(1.0, LONG_SIDE / long_side)
-        found = self._look(image, scale)
-        finer = min(SECOND_SCALE, SECOND_LONG_SIDE / long_side)
-        if finer > scale and self._may_hide_more(found, scale):
-            found = Found.joined([found, *self._look_in_tiles(image, finer)])
-        return suppress(found, MAX_OVERLAP).faces()
+        return suppress(look_twice(self._look, image, LOOKS), MAX_OVERLAP).faces()
 
     def _look(self, image: NDArray[np.uint8], scale: float) -> Found:
-        found = decode(self.session.run(None, {"input.1": prepare(image, scale)}))
+        found = decode(self.session.run(None, {"input.1": letterbox(image, scale)}))
         return suppress(found, MAX_OVERLAP).moved(1 / scale, 0, 0)
-
-    @staticmethod
-    def _may_hide_more(found: Found, scale: float) -> bool:
-        heights = found.boxes[:, 3] - found.boxes[:, 1]
-        return not len(heights) or bool(heights.min() * scale < SMALL_FACE)
-
-    def _look_in_tiles(self, image: NDArray[np.uint8], scale: float) -> list[Found]:
-        side, step = round(TILE / scale), round((TILE - TILE_OVERLAP) / scale)
-        height, width = image.shape[:2]
-        return [
-            self._look(image[top : top + side, left : left + side], scale).moved(1, left, top)
-            for top in range(0, max(1, height - (side - step)), step)
-            for left in range(0, max(1, width - (side - step)), step)
-        ]

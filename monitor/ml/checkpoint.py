@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MARK: Final = object()
-_DTYPES: Final = {"torch FloatStorage": np.dtype("<f4"), "torch LongStorage": np.dtype("<i8")}
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    "torch FloatStorage": np.dtype("<f4"),
+    "torch LongStorage": np.dtype("<i8"),
+}
 _TENSOR: Final = "torch._utils _rebuild_tensor_v2"
 _ORDERED: Final = "collections OrderedDict"
 _VALUES: Final = frozenset({"BINUNICODE", "BININT", "BININT1", "BININT2"})
@@ -107,7 +110,8 @@ class _Reader:
         if dtype is None:
             msg = f"the checkpoint holds {key[1].name}"
             raise WeightsDiffer(msg)
-        return np.frombuffer(self._archive.read(f"{self._folder}data/{key[2]}"), dtype)
+        values: NDArray[Any] = np.frombuffer(self._archive.read(f"{self._folder}data/{key[2]}"), dtype)
+        return values
 
 
 def _call(function: _Name, arguments: tuple[Any, ...]) -> object:

@@ -44,7 +44,7 @@ def centerface_any_size(source: Path) -> bytes:
     _name_axes(model.graph.input[0], _CENTERFACE_INPUT)
     for output, channels in zip(model.graph.output, _CENTERFACE_OUTPUTS, strict=True):
         _name_axes(output, ("batch", channels, "rows", "columns"))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _prelu_as_convolutions(graph: onnx.GraphProto) -> None:
@@ -60,7 +60,12 @@ def _prelu_as_convolutions(graph: onnx.GraphProto) -> None:
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
-        graph.node.extend([node] if node.op_type != "PRelu" else _one_prelu(graph, node, slopes[node.input[1]]))
+        graph.node.extend(
+            [node] if node.op_type != "PRelu" else _one_prelu(graph, node, slopes[node.input[1]])
+        )
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
 
 
 def _one_prelu(
@@ -96,7 +101,7 @@ def fr_feature_any_batch(source: Path) -> bytes:
         if tensor.name == flatten.input[1]:
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.array([0, -1]), tensor.name))
     _prelu_as_convolutions(model.graph)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def campplus_onnx(source: Path) -> bytes:
@@ -105,7 +110,7 @@ def campplus_onnx(source: Path) -> bytes:
     from monitor.ml.checkpoint import read_tensors  # noqa: PLC0415
 
     try:
-        return campplus_graph(read_tensors(source)).SerializeToString()
+        return bytes(campplus_graph(read_tensors(source)).SerializeToString())
     except KeyError as exc:
         msg = f"{source.name} holds no tensor {exc}"
         raise WeightsDiffer(msg) from exc

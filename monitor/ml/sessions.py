@@ -31,7 +31,9 @@ def providers_of(device: Device) -> list[str]:
     provider = PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
         msg = f"LIKENESS_DEVICE is {device}, but this onnxruntime has no {provider}"
-        raise DeviceMissing(msg, hint="Install the `gpu` extra in place of `cpu`, or set LIKENESS_DEVICE=cpu.")
+        raise DeviceMissing(
+            msg, hint="Install the `gpu` extra in place of `cpu`, or set LIKENESS_DEVICE=cpu."
+        )
     return [provider]
 
 
@@ -65,4 +67,6 @@ def must_run_on(session: Any, device: Device) -> None:  # noqa: ANN401 - onnxrun
     in_use = session.get_providers()
     if in_use[0] != PROVIDERS[device]:
         msg = f"LIKENESS_DEVICE is {device}, but onnxruntime fell back to {in_use[0]}"
-        raise DeviceMissing(msg, hint="Are the CUDA and cuDNN libraries installed? See `likeness models list`.")
+        raise DeviceMissing(
+            msg, hint="Are the CUDA and cuDNN libraries installed? See `likeness models list`."
+        )

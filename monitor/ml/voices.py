@@ -31,7 +31,7 @@ WINDOWS_PER_RUN: Final = 1875
 
 SPEECH_STARTS: Final = 0.5
 SPEECH_ENDS: Final = 0.35
-"""Silero's own thresholds: speech starts at the first and goes on until the probability falls under the second."""
+"""Silero's own thresholds: speech starts at the first and goes on until it falls under the second."""
 
 MIN_SILENCE_S: Final = 0.1
 MIN_SPEECH_S: Final = 0.25
@@ -56,9 +56,9 @@ class Silero:
     def probabilities(self, sound: Sound) -> NDArray[np.float32]:
         """How likely each window of 32 ms is speech: (windows,) float32 in [0, 1]."""
         count = -(-len(sound.samples) // WINDOW)
-        padded = np.zeros(CONTEXT + count * WINDOW, np.float32)
+        padded = np.zeros(CONTEXT + max(1, count) * WINDOW, np.float32)
         padded[CONTEXT : CONTEXT + len(sound.samples)] = sound.samples
-        windows = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT + WINDOW)[::WINDOW] if count else []
+        windows = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT + WINDOW)[::WINDOW]
         h = c = np.zeros((1, 1, 128), np.float32)
         parts = [np.empty(0, np.float32)]
         for start in range(0, count, WINDOWS_PER_RUN):
@@ -69,7 +69,7 @@ class Silero:
 
 
 def spans_of(probabilities: NDArray[np.float32], seconds: float) -> tuple[Span, ...]:
-    """Read spans off the probabilities: hysteresis, short gaps closed, short speech dropped, margins added."""
+    """Read spans off the probabilities: hysteresis, short gaps closed, short speech dropped, margins."""
     spans: list[tuple[float, float]] = []
     step = WINDOW / SAMPLE_RATE
     for first, last in _regions(probabilities):
@@ -85,7 +85,7 @@ def spans_of(probabilities: NDArray[np.float32], seconds: float) -> tuple[Span, 
 
 
 def _regions(probabilities: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Windows [first, last) in which the probability stays over SPEECH_ENDS and somewhere reaches SPEECH_STARTS."""
+    """Windows [first, last) that start at SPEECH_STARTS and stay over SPEECH_ENDS."""
     over = np.concatenate([[False], probabilities >= SPEECH_ENDS, [False]])
     edges = np.flatnonzero(over[1:] != over[:-1]).reshape(-1, 2)
     regions: list[tuple[int, int]] = []

