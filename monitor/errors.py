@@ -40,7 +40,8 @@
     │   ├── ChannelUncertain      it may have been sent: never repeat by itself
     │   └── ChannelRefused        the other side said no for good
     ├── LinkInvalid               a link in a message is wrong, used or too old
-    └── NotFound                  no such subject, item, source or finding
+    ├── NotFound                  no such subject, item, source or finding
+    └── DemoFailed                a process of `likeness demo` ended or did not come up
 
 `code` is stable and public: it is stored with a failed item, shown by the command line and
 returned by the web pages. `retryable` says whether doing the same thing again later can help.
@@ -328,3 +329,9 @@ class NotFound(LikenessError):
     """No such subject, item, source or finding (or not yours: the answer is the same)."""
 
     code = "not_found"
+
+
+class DemoFailed(LikenessError):
+    """A process of `likeness demo` ended early or did not come up. Its log says why."""
+
+    code = "demo_failed"
