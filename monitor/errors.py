@@ -23,7 +23,9 @@
     │   └── EvidenceIncomplete    evidence is complete or the item failed
     ├── SampleError               a sample given at enrolment cannot be used (says how to do better)
     │   ├── NoFace / SeveralFaces / FaceTooPoor
-    │   └── TooLittleSpeech / SeveralVoices
+    │   ├── TooLittleSpeech / SeveralVoices
+    │   └── OtherPerson           the samples do not show the same person
+    ├── ContactInvalid            an e-mail address or phone number that nothing can be sent to
     ├── GalleryNotReady           retry: "could not look" is not "found nothing"
     ├── LeaseLost                 somebody else has the item now
     ├── FetchError                a URL was not fetched
@@ -221,6 +223,18 @@ class SeveralVoices(SampleError):
     """More than one person speaks in the sample."""
 
     code = "several_voices"
+
+
+class OtherPerson(SampleError):
+    """The sample does not look or sound like the person in the other samples."""
+
+    code = "other_person"
+
+
+class ContactInvalid(LikenessError):
+    """An e-mail address or a phone number that nothing can be sent to."""
+
+    code = "contact_invalid"
 
 
 class GalleryNotReady(LikenessError):

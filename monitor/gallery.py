@@ -13,9 +13,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Never, Self
 
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from monitor import log as logs
 from monitor.db import reading
 from monitor.errors import GalleryNotReady, LikenessError, ModelMismatch
 from monitor.gallery_events import Batch, Tail
@@ -44,7 +44,7 @@ STALE_AFTER_S = 2.0
 STOP_WITHIN_S = 30.0
 """How long `stop` waits for the follower, which may be waiting for a database of its own (SQLITE_BUSY_MS)."""
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 def models_of(pack: Pack) -> Models:

@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import structlog
 from sqlalchemy import select
 from sqlmodel import col
 
 from monitor import crypto, subject_keys
+from monitor import log as logs
 from monitor.db import reading
 from monitor.errors import ModelMismatch, Tampered
 from monitor.tables import GalleryEvent, SubjectKey, Template
@@ -45,7 +45,7 @@ _PARTS: list[Any] = [
 ]
 """The first columns of a SealedRow; more of them than select() has types for."""
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 class SealedRow(NamedTuple):
