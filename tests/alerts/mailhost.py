@@ -59,7 +59,7 @@ def mail_server(
 
     def check(_server: Any, _session: Any, _envelope: Any, _how: Any, given: Any) -> AuthResult:
         right = login is not None and (given.login.decode(), given.password.decode()) == login
-        return AuthResult(success=right)
+        return AuthResult(success=right, handled=right)
 
     extra: dict[str, Any] = {"authenticator": check, "auth_required": True} if login else {}
     controller = Controller(
@@ -80,7 +80,7 @@ def mail_server(
 
 @contextlib.contextmanager
 def bad_server(**replies: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Run a server that speaks SMTP and answers at `greeting`, `ehlo`, `mail`, `rcpt`, `data` or `end` as told.
+    """Run a server that answers at `greeting`, `ehlo`, `mail`, `rcpt`, `data`, `end` or `quit` as told.
 
     Gives its port and the whole messages that arrived up to their final full stop.
     """
