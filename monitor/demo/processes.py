@@ -74,7 +74,10 @@ class Children:
 
     def run(self, name: str, arguments: list[str], env: Mapping[str, str]) -> str:
         """Run one verb to its end and give what it said. Raises DemoFailed with the end of its log."""
-        child = self.start(name, arguments, env)
+        return self.finish(self.start(name, arguments, env))
+
+    def finish(self, child: Child) -> str:
+        """Wait for a verb that was started and give what it said. Raises DemoFailed likewise."""
         try:
             code = child.popen.wait(COMMAND_SECONDS)
         except subprocess.TimeoutExpired as exc:

@@ -154,9 +154,7 @@ def crawl_figures(engine: Engine) -> CrawlFigures:
 
 
 def _counts(session: Session, column: str) -> Counter[str]:
-    return Counter(
-        {state: count for state, count in session.exec(select(column, func.count()).group_by(column))}
-    )
+    return Counter(dict(session.exec(select(column, func.count()).group_by(column)).all()))
 
 
 def _told_incidents(session: Session) -> dict[str, str]:

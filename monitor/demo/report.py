@@ -1,0 +1,211 @@
+"""What people see at the end of the demo, and the figures that programs read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text as Styled
+
+from monitor.demo.expectations import incidents_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import RenderableType
+
+    from monitor.demo.catchers import Mail
+    from monitor.demo.expectations import Line, Sighting
+    from monitor.demo.run import Result
+    from monitor.demo.sources import Lock
+    from monitor.values import Span
+
+GOOD, BAD = Styled("✔", "bold green"), Styled("✘", "bold red")
+SECONDS = re.compile(r"[^\n.]*\b(?:voice|speak)[^\n]*(?:\n[^\n]+)*")
+LINK = re.compile(r"https?://\S+")
+TARGET_S = 60.0
+
+
+def report(result: Result, lock: Lock) -> RenderableType:
+    """Put everything together, most important last: that is what stays on the screen."""
+    return Group(
+        _found(result),
+        _left_alone(result),
+        _times(result),
+        _licences(lock),
+        _messages(result),
+        _open_again(result),
+        _summary(result),
+    )
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        *columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    table.columns[0].no_wrap = True
+    return table
+
+
+def _found(result: Result) -> Table:
+    names = {person.key: person.name for person in result.expected.people}
+    table = _table("Planted on the site", " ", "file", "how", "who", "expected", "found", "score", "incident")
+    numbers = _incident_numbers(result)
+    people = [entry.person for entry in result.expected.planted]
+    for person, line in zip(people, result.judgement.planted, strict=True):
+        sighting = line.sighting
+        incident = f"#{numbers[sighting.incident]}" if sighting and sighting.incident else "held"
+        table.add_row(
+            GOOD if line.good else BAD,
+            line.path,
+            line.what,
+            names[person],
+            line.expected,
+            _found_cell(line),
+            _score(sighting),
+            incident if sighting else "",
+        )
+    return table
+
+
+def _incident_numbers(result: Result) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for line in result.judgement.planted:
+        if line.sighting and line.sighting.incident:
+            numbers.setdefault(line.sighting.incident, len(numbers) + 1)
+    return numbers
+
+
+def _found_cell(line: Line) -> Styled:
+    spans = line.sighting.voice_spans if line.sighting else ()
+    when = f", she speaks {_seconds(spans)}" if spans else ""
+    return Styled(line.found + when, "" if line.good else "bold red")
+
+
+def _seconds(spans: Iterable[Span]) -> str:
+    return ", ".join(f"{span.start_s:.0f}-{span.end_s:.0f} s" for span in spans)
+
+
+def _score(sighting: Sighting | None) -> str:
+    scores = [sighting.face_score, sighting.voice_score] if sighting else []
+    return " / ".join(f"{score:.2f}" for score in scores if score is not None)
+
+
+def _left_alone(result: Result) -> Group:
+    judgement = result.judgement
+    inside = result.observed.inside_requests
+    strangers = _lines("Strangers and empty pictures: looked at, nobody told", judgement.strangers)
+    broken = _lines("Broken files and refused addresses, by their codes", judgement.broken)
+    forbidden = _lines("Never asked for", judgement.forbidden)
+    forbidden.add_row(
+        BAD if inside else GOOD,
+        "the server that a redirect led to",
+        "no request may reach it",
+        "0 requests",
+        f"{inside} requests",
+    )
+    return Group(strangers, broken, forbidden)
+
+
+def _lines(title: str, lines: Sequence[Line]) -> Table:
+    table = _table(title, " ", "file", "what", "expected", "found")
+    for line in lines:
+        found = Styled(line.found, "" if line.good else "bold red")
+        table.add_row(GOOD if line.good else BAD, line.path, line.what, line.expected, found)
+    return table
+
+
+def _times(result: Result) -> Group:
+    phases = _table("Where the time went", "phase", "seconds")
+    for name, seconds in result.phases:
+        phases.add_row(name, f"{seconds:.1f}")
+    stages = _table(
+        "Stages of all items (several at once)", "stage", "items", "sum s", "mean ms", "longest ms"
+    )
+    for stage in result.stages:
+        mean, longest = 1000 * stage.total_s / stage.items, 1000 * stage.longest_s
+        stages.add_row(stage.stage, str(stage.items), f"{stage.total_s:.2f}", f"{mean:.0f}", f"{longest:.0f}")
+    for table in (phases, stages):
+        for column in table.columns[1:]:
+            column.justify = "right"
+    return Group(phases, stages)
+
+
+def _licences(lock: Lock) -> Table:
+    table = _table("What was shown, and under which licence", "from", "files", "licence")
+    counted = Counter((entry.archive or entry.package, entry.licence) for entry in lock.files)
+    for (package, licence), files in counted.items():
+        table.add_row(package, str(files), licence)
+    return table
+
+
+def _messages(result: Result) -> Table:
+    table = _table("Delivered", "to", "as", "says")
+    for mail in result.mails:
+        table.add_row(mail.to, str(mail.path), _gist(mail))
+    for number, text in enumerate(result.texts, 1):
+        table.add_row(text.to, f"SMS {number}", text.body)
+    return table
+
+
+def _gist(mail: Mail) -> Styled:
+    found = SECONDS.search(mail.text)
+    said = " ".join(found.group().split()) if found else ""
+    return Styled.assemble((mail.subject, "bold"), *([f"\n{said}"] if said else []))
+
+
+def link_of(result: Result) -> str:
+    """Give the first link to a finding's page that a mail carries; empty where there is none."""
+    for mail in result.mails:
+        for link in LINK.findall(mail.text):
+            if link.startswith(result.made.public_url):
+                return str(link)
+    return ""
+
+
+def _open_again(result: Result) -> Panel:
+    lines = [
+        "The pages run no more. To open one, start them again and follow the link of a mail (it opens once):",
+        "",
+        f"  set -a; . {result.env_file}; set +a; likeness serve --port {result.made.port}",
+        f"  {link_of(result) or 'no mail carries a link'}",
+        "",
+        f"Logs: {result.made.logs}   Everything else: {result.made.home}",
+    ]
+    return Panel("\n".join(lines), title="Look for yourself", title_align="left", box=box.ROUNDED)
+
+
+def _summary(result: Result) -> Panel:
+    judgement = result.judgement
+    peak = f"   worker's peak memory {result.worker_peak_mb:.0f} MiB" if result.worker_peak_mb else ""
+    told = sum(len(ids) for ids in judgement.incidents.values())
+    head = (
+        f"{judgement.found} of {len(judgement.planted)} planted appearances found   "
+        f"{judgement.strangers_alerted} strangers told   {told} incidents, {len(result.mails)} mails, "
+        f"{len(result.texts)} SMS   {result.seconds:.1f} s{peak}"
+    )
+    lines = [Styled(head, "bold"), *(Styled(f"✘ {fault}", "red") for fault in judgement.faults)]
+    verdict = (
+        Styled("The demo passed", "bold green") if judgement.passed else Styled("The demo failed", "bold red")
+    )
+    style = "green" if judgement.passed else "red"
+    return Panel(Group(*lines), title=verdict, title_align="left", box=box.HEAVY, border_style=style)
+
+
+def figures(result: Result) -> dict[str, tuple[float, int, str]]:
+    """Give the demo's figures: name -> (value, n, unit)."""
+    planted = len(result.judgement.planted)
+    decoys = len(result.expected.decoys)
+    alerts = sum(len(ids) for ids in incidents_of(result.observed.sightings).values())
+    return {
+        "demo.planted": (planted, planted, "appearances"),
+        "demo.found": (result.judgement.found, planted, "appearances"),
+        "demo.strangers_alerted": (result.judgement.strangers_alerted, decoys, "sightings"),
+        "demo.alerts": (len(result.mails), alerts, "messages"),
+        "demo.seconds": (round(result.seconds, 2), 1, "s"),
+    }

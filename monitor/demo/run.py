@@ -1,0 +1,283 @@
+"""The demo from start to end, with the same commands that an operator types.
+
+    1  the pictures and the speech are there
+    2  the site, the mail server and the SMS service run on this machine
+    3  two people are enrolled
+    4  worker, web pages and scheduler run; the site is a source
+    5  wait until everything is looked at and told
+    6  what was found is compared with what was planted
+
+Everything that was started has ended when `run_demo` returns or raises.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import httpx
+
+from monitor.crypto import KeyEncryptionKeys
+from monitor.db import open_engine
+from monitor.demo import surroundings, watching
+from monitor.demo.catchers import Mail, MailCatcher, Text, TextCatcher
+from monitor.demo.expectations import Judgement, Observed, judge
+from monitor.demo.local_server import Answer, LocalServer
+from monitor.demo.pages import add_address
+from monitor.demo.processes import Child, Children, peak_memory_mb
+from monitor.demo.site import PRESIDENT, READER, Site, build_site
+from monitor.errors import DemoFailed
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from monitor.demo.expectations import Expected, Person
+    from monitor.demo.sources import Sources
+    from monitor.demo.surroundings import Surroundings
+    from monitor.demo.watching import CrawlFigures, Progress, StageTime
+    from monitor.ml.archives import Progress as Fetching
+
+SOURCE = "the-commons"
+ATTEST = "Demo: public pictures and recordings of named origin; nobody's identity was checked."
+
+LONGEST_S = 300.0
+"""When the demo gives up waiting and judges what there is; on two cores it takes a sixth of that."""
+
+POLL_S = 0.3
+"""How often the ledger is read."""
+
+CALM_S = 1.5
+"""How long nothing may be waiting before it counts as finished: a crawl hands in its last batch late."""
+
+READY_S = 60.0
+"""How long the web pages may take to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asked for. `environ` is the environment that children inherit."""
+
+    home: Path
+    sources: Sources
+    environ: Mapping[str, str]
+    given: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """How the demo says where it is: one call per step, one per look at the ledger, one per download."""
+
+    step: Callable[[str], None]
+    progress: Callable[[Progress], None]
+    fetching: Fetching
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything for the report."""
+
+    expected: Expected
+    observed: Observed
+    judgement: Judgement
+    phases: tuple[tuple[str, float], ...]
+    stages: tuple[StageTime, ...]
+    crawl: CrawlFigures
+    mails: tuple[Mail, ...]
+    texts: tuple[Text, ...]
+    made: Surroundings
+    env_file: Path
+    worker_peak_mb: float | None
+    seconds: float
+
+
+class _Clock:
+    """Notes how long each phase took and says which one begins."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.began = self._last = time.monotonic()
+        self.phases: list[tuple[str, float]] = []
+
+    def begin(self, step: str) -> None:
+        self._say(step)
+
+    def end(self, name: str) -> None:
+        now = time.monotonic()
+        self.phases.append((name, now - self._last))
+        self._last = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What runs on this machine for the time of the demo."""
+
+    made: Surroundings
+    env: dict[str, str]
+    settings: dict[str, str]
+    site: Site
+    server: LocalServer
+    inside: LocalServer
+    mail: MailCatcher
+    texts: TextCatcher
+    children: Children
+    people: dict[str, str]
+    ledger: Settings
+    engine: Engine
+
+
+def run_demo(request: Request, screen: Screen) -> Result:
+    """Run the whole demo and judge it.
+
+    Raises WeightsMissing and WeightsDiffer for its sources, ConfigError for an unfit home folder and
+    DemoFailed when one of the processes ends early.
+    """
+    clock = _Clock(screen.step)
+    with ExitStack() as stack:
+        clock.begin("Looking for the demo's pictures and recordings")
+        request.sources.fill(screen.fetching, request.given)
+        clock.end("pictures and recordings")
+        clock.begin("Building the site and enrolling two people")
+        stage = _set_up(request, stack)
+        clock.end("site, keys, enrolment")
+        clock.begin("Starting worker, web pages and scheduler")
+        worker = _start(stage)
+        clock.end("processes and models")
+        clock.begin("Crawling, looking and telling")
+        finished = _wait(stage, screen)
+        clock.end("crawl, look, tell")
+        clock.begin("Comparing what was found with what was planted")
+        peak = peak_memory_mb(worker.popen.pid)
+        result = _judged(stage, clock, peak, finished=finished)
+        clock.begin("Ending the processes")
+    return replace(result, seconds=time.monotonic() - clock.began)
+
+
+def _set_up(request: Request, stack: ExitStack) -> _Stage:
+    made = surroundings.fresh_home(request.home)
+    mail = stack.enter_context(MailCatcher(made.home / "mail").running())
+    catcher = TextCatcher(made.home / "sms", surroundings.ACCOUNT, made.twilio_token)
+    texts = stack.enter_context(catcher.running())
+    inside = stack.enter_context(LocalServer({"/admin.jpg": Answer(b"secret", "image/jpeg")}).running())
+    settings = surroundings.settings_of(made, mail.port, texts.url)
+    env = surroundings.environment(request.environ, settings)
+    children = stack.enter_context(Children(made.logs))
+    children.run("keys", ["keys", "new", str(made.key_file)], env)
+    people = request.sources, children, env
+    first = _enrolling(PRESIDENT, *people)
+    site = build_site(request.sources, inside.url)  # here, while another core enrols
+    enrolled = {_subject_id(children.finish(first)): PRESIDENT.key}
+    enrolled[_subject_id(children.finish(_enrolling(READER, *people)))] = READER.key
+    server = LocalServer(site.answers)
+    server.answers = add_address(site.answers, server.url)
+    stack.enter_context(server.running())
+    ledger = Settings(home=made.home, kek_file=made.key_file, kek=None, database_url="")
+    engine = open_engine(ledger.database)
+    stack.callback(engine.dispose)
+    return _Stage(made, env, settings, site, server, inside, mail, texts, children, enrolled, ledger, engine)
+
+
+def _enrolling(person: Person, sources: Sources, children: Children, env: Mapping[str, str]) -> Child:
+    samples = [("--face", name) for name in person.faces] + [("--voice", name) for name in person.voices]
+    files = [part for option, name in samples for part in (option, str(sources.path(name)))]
+    contact = ["--email", person.email, "--phone", person.phone]
+    add = ["subject", "add", person.name, *files, *contact, "--attest", ATTEST, "--json"]
+    return children.start(f"enrol-{person.key}", add, env)
+
+
+def _subject_id(said: str) -> str:
+    return str(json.loads(said[said.index("{") :])["subject_id"])
+
+
+def _start(stage: _Stage) -> Child:
+    children, env = stage.children, stage.env
+    worker = children.start("worker", ["worker"], env)
+    children.start("serve", ["serve", "--port", str(stage.made.port)], env)
+    # The crawler gets no key and no secret: it can put in and open nothing.
+    bare = surroundings.without_keys(env)
+    add = ["source", "add", stage.server.url + "/", "--name", SOURCE]
+    children.run("source", [*add, "--allow-http", "--allow-private"], bare)
+    children.start("scheduler", ["scheduler"], bare)
+    _until_ready(stage)
+    return worker
+
+
+def _until_ready(stage: _Stage) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        stage.children.check()
+        try:
+            if httpx.get(f"{stage.made.public_url}/health").status_code == HTTPStatus.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(POLL_S)
+    msg = f"the web pages did not answer within {READY_S:.0f} s"
+    raise DemoFailed(msg, hint=f"See {stage.made.logs / 'serve.log'}.")
+
+
+def _wait(stage: _Stage, screen: Screen) -> bool:
+    """Wait until nothing is left to do; False when the time is up before."""
+    deadline, calm_since = time.monotonic() + LONGEST_S, None
+    while time.monotonic() < deadline:
+        stage.children.check()
+        now = watching.progress(stage.engine)
+        screen.progress(now)
+        if not now.finished:
+            calm_since = None
+        elif calm_since is None:
+            calm_since = time.monotonic()
+        elif time.monotonic() - calm_since >= CALM_S:
+            return True
+        time.sleep(POLL_S)
+    return False
+
+
+def _judged(stage: _Stage, clock: _Clock, peak: float | None, *, finished: bool) -> Result:
+    observed = _observed(stage)
+    judgement = judge(stage.site.expected, observed)
+    if not finished:
+        late = f"Not everything was looked at within {LONGEST_S:.0f} s."
+        judgement = replace(judgement, faults=(*judgement.faults, late))
+    env_file = surroundings.write_env_file(stage.made, stage.settings)
+    return Result(
+        expected=stage.site.expected,
+        observed=observed,
+        judgement=judgement,
+        phases=tuple(clock.phases),
+        stages=tuple(watching.stage_times(stage.engine)),
+        crawl=watching.crawl_figures(stage.engine),
+        mails=stage.mail.caught,
+        texts=stage.texts.caught,
+        made=stage.made,
+        env_file=env_file,
+        worker_peak_mb=peak,
+        seconds=0.0,
+    )
+
+
+def _observed(stage: _Stage) -> Observed:
+    keks = KeyEncryptionKeys.from_settings(stage.ledger)
+    return Observed(
+        sightings=tuple(watching.sightings(stage.engine, keks, stage.people, stage.server.url)),
+        outcomes=watching.outcomes(stage.engine, stage.server.url),
+        requested=frozenset(stage.server.requested),
+        messages=_messages(stage),
+        inside_requests=len(stage.inside.requested),
+    )
+
+
+def _messages(stage: _Stage) -> dict[tuple[str, str], int]:
+    mails = Counter(mail.to for mail in stage.mail.caught)
+    texts = Counter(text.to for text in stage.texts.caught)
+    people = stage.site.expected.people
+    return {(p.key, "email"): mails[p.email] for p in people} | {
+        (p.key, "sms"): texts[p.phone] for p in people
+    }
