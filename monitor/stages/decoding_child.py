@@ -69,7 +69,7 @@ def decode(stream: BinaryIO, job: Job, outlet: Outlet) -> None:
     """Decode whatever the bytes are. Raises MediaError, and anything that a decoder raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # decoders warn about every crooked file; the result says enough
-        signals = declared.read(stream, trust_pem=job.trust_pem) if job.signals else ()
+        signals = declared.in_bytes(stream, trust_pem=job.trust_pem) if job.signals else ()
         stream.seek(0)
         if decoding_images.is_picture(stream):
             decoding_images.decode(stream, job, signals, outlet)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from monitor.errors import TooManyPixels
+from monitor.ml.synthetic import declared
 from monitor.stages.decoding_wire import ANIMATION_FRAMES, PICTURE_PIXELS, Job, Outlet, Part
 from monitor.values import MediaKind
 
@@ -50,12 +51,16 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
     """Send the frames of one picture or animation. Raises TooManyPixels and whatever Pillow raises."""
     with Image.open(stream, formats=FORMATS) as image:
         _check_size(image, job.limits.max_pixels)
-        count = getattr(image, "n_frames", 1)
+        full, count = image.size, getattr(image, "n_frames", 1)
+        image.draft("RGB", _shrunk(image.size))  # a very large JPEG is scaled down while it is decoded
+        image.load()  # PNG text may stand behind the pixels
+        signals = (*signals, *declared.in_picture(image)) if job.signals else ()
         said: dict[str, Any] = {"signals": [asdict(signal) for signal in signals], "has_sound": False}
         if count > 1 and image.format in MOVING:
             _film(image, count, job, said, outlet)
         else:
-            _still(image, count, job, said, outlet)
+            said["note"] = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else ""
+            _still(image, full, job, said, outlet)
 
 
 def _check_size(image: Image.Image, most: int) -> None:
@@ -64,14 +69,13 @@ def _check_size(image: Image.Image, most: int) -> None:
         raise TooManyPixels(msg)
 
 
-def _still(image: Image.Image, count: int, job: Job, said: dict[str, Any], outlet: Outlet) -> None:
-    note = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else ""
-    full = image.size
-    rgb = _rgb(_upright(image))
+def _still(
+    image: Image.Image, full: tuple[int, int], job: Job, said: dict[str, Any], outlet: Outlet
+) -> None:
+    rgb = _rgb(ImageOps.exif_transpose(_scaled(image)))
     if rgb.shape[0] * rgb.shape[1] < full[0] * full[1]:
-        note = f"scaled down from {full[0]} x {full[1]} pixels"
-    said |= _header(MediaKind.IMAGE, rgb, 0.0) | {"note": note}
-    outlet.json(Part.INFO, said)
+        said["note"] = f"scaled down from {full[0]} x {full[1]} pixels"
+    outlet.json(Part.INFO, said | _header(MediaKind.IMAGE, rgb, 0.0))
     if job.frames:
         outlet.frame(0, 0.0, rgb)
     outlet.json(Part.END, {})
@@ -110,21 +114,17 @@ def _duration_s(image: Image.Image) -> float:
     return float(image.info.get("duration", 0)) / 1000 or USUAL_DURATION_S
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Scale a very large picture down while it is decoded, and turn it as its camera was held."""
-    shrink = sqrt(PICTURE_PIXELS / (image.width * image.height))
-    if shrink < 1:
-        image.draft("RGB", (round(image.width * shrink), round(image.height * shrink)))
-    return ImageOps.exif_transpose(_scaled(image))
+def _shrunk(size: tuple[int, int]) -> tuple[int, int]:
+    """Give the size at which a picture is handed on."""
+    shrink = min(1.0, sqrt(PICTURE_PIXELS / (size[0] * size[1])))
+    return max(1, int(size[0] * shrink)), max(1, int(size[1] * shrink))
 
 
 def _scaled(image: Image.Image) -> Image.Image:
-    shrink = sqrt(PICTURE_PIXELS / (image.width * image.height))
-    if shrink >= 1:
+    size = _shrunk(image.size)
+    if size == image.size:
         return image
-    small = image.resize(
-        (int(image.width * shrink), int(image.height * shrink)), Image.Resampling.BOX, reducing_gap=1.0
-    )
+    small = image.resize(size, Image.Resampling.BOX)
     small.info = image.info
     return small
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from monitor.errors import TooManyPixels, Unreadable
+from monitor.ml.synthetic import declared
 from monitor.stages.decoding_images import perceptual_hash
 from monitor.stages.decoding_wire import LONG_SIDE, DecodeLimits, Job, Outlet, Part
 from monitor.values import SAMPLE_RATE, MediaKind
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 
     from monitor.values import SyntheticSignal
 
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,asf,ogg,wav,w64,mp3,aac,flac,aiff,amr,caf"
-)
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,asf,ogg,wav,w64,mp3,aac,flac,aiff,amr,caf"
 """FFmpeg's readers that may run. Playlists and scripts, which name other files, are not among them."""
 
 CPU_SHARE = 0.9
@@ -58,7 +57,8 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
     """
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
     with av.open(stream, options=options, metadata_errors="ignore") as container:
-        _Reading(container, job, outlet).run([asdict(signal) for signal in signals])
+        tags = declared.in_tags(container.metadata) if job.signals else ()
+        _Reading(container, job, outlet).run([asdict(signal) for signal in declared.once((*signals, *tags))])
 
 
 class _Reading:
@@ -138,7 +138,6 @@ class _Reading:
             "duration_s": max(duration_s, self._reached_s()),
             "perceptual_hash": self._video.hash if self._video else "",
         }
-
 
     def _cut_short(self, duration_s: float) -> str:
         """Say that a file ended before the end that it announces."""

@@ -1,15 +1,126 @@
-"""What a file says about its own making."""
+"""What a file says about its own making: Content Credentials, XMP and IPTC, EXIF, PNG text, tags of a video.
+
+Runs on hostile bytes, so it runs inside the decoder's child. Everything said here is the file's own claim:
+anybody can write it, and anybody can strip it, so that a file which says nothing proves nothing.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from monitor.ml.synthetic import credentials, xmp
+from monitor.ml.synthetic.sources import SYNTHETIC, from_software, from_source_type, quoted
+from monitor.values import SyntheticAssessment, SyntheticSignal, SyntheticStatus
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
-    from monitor.values import SyntheticSignal
+    from PIL import Image
+
+HEAD_BYTES = 16 * 2**20
+TAIL_BYTES = 1 * 2**20
+"""Bytes at the start and the end of a file that are searched: the metadata of every format lie there."""
+
+SOFTWARE_TAG, DESCRIPTION_TAG = 0x0131, 0x010E
+"""EXIF tags `Software` and `ImageDescription`."""
+
+PNG_KEYS = {
+    "parameters": "the settings of a picture generator",
+    "prompt": "the prompt of a picture generator",
+    "workflow": "the work flow of a picture generator",
+    "sd-metadata": "the settings of a picture generator",
+    "invokeai_metadata": "the settings of a picture generator",
+    "Dream": "the prompt of a picture generator",
+}
+"""Keys of PNG text under which generators keep how a picture was made."""
+
+TEXT_KEYS = ("Software", "Source", "Description", "Comment", "comment", "encoder", "title", "artist", "software")
+"""Keys of PNG text and of a video's tags that may name a program."""
+
+MOST_TEXT = 10_000
+"""Letters of one text that are looked at."""
+
+STRIPPABLE = "what a file says about itself can be stripped or forged"
+NOT_COVERED = "not assessed: no scorer installed"
 
 
-def read(stream: BinaryIO, *, trust_pem: str = "") -> tuple[SyntheticSignal, ...]:
-    """Read it."""
-    return ()
+def assess(signals: Iterable[SyntheticSignal]) -> SyntheticAssessment:
+    """Say what is known about an item being synthetic: what it declares, and that nothing else was looked at.
+
+    A declaration of synthetic parts outweighs one of a capture; edits alone declare neither.
+    """
+    reasons = tuple(signals)
+    weights = {signal.weight for signal in reasons}
+    if "synthetic" in weights:
+        return SyntheticAssessment(SyntheticStatus.DECLARED, reasons, f"{NOT_COVERED}; {STRIPPABLE}")
+    if "captured" in weights:
+        return SyntheticAssessment(SyntheticStatus.DECLARED_CAPTURED, reasons, f"{NOT_COVERED}; {STRIPPABLE}")
+    return SyntheticAssessment(SyntheticStatus.NOT_ASSESSED, reasons, NOT_COVERED)
+
+
+def in_bytes(stream: BinaryIO, *, trust_pem: str = "") -> tuple[SyntheticSignal, ...]:
+    """Read what stands in the bytes of any format: Content Credentials and XMP. Moves the stream."""
+    data = _ends(stream)
+    found: list[SyntheticSignal] = []
+    if credentials.may_have(data):
+        stream.seek(0)
+        found += credentials.read(stream, trust_pem)
+    for packet in xmp.packets(data):
+        found += _of_xmp(xmp.properties(packet))
+    return once(found)
+
+
+def in_picture(image: Image.Image) -> tuple[SyntheticSignal, ...]:
+    """Read EXIF and PNG text of a loaded picture."""
+    found: list[SyntheticSignal] = []
+    exif = image.getexif()
+    for tag in (SOFTWARE_TAG, DESCRIPTION_TAG):
+        found += _named("exif", exif.get(tag), "Its EXIF")
+    return once([*found, *_of_text("png", image.info, "Its PNG text")])
+
+
+def in_tags(tags: Mapping[str, str]) -> tuple[SyntheticSignal, ...]:
+    """Read the tags of a video or sound."""
+    return once(_of_text("tags", tags, "Its metadata"))
+
+
+def once(signals: Iterable[SyntheticSignal]) -> tuple[SyntheticSignal, ...]:
+    """Drop what was said before."""
+    return tuple(dict.fromkeys(signals))
+
+
+def _ends(stream: BinaryIO) -> bytes:
+    """Read the start and the end of a file."""
+    data = stream.read(HEAD_BYTES)
+    size = stream.seek(0, 2)
+    if size > len(data):
+        stream.seek(max(len(data), size - TAIL_BYTES))
+        data += stream.read(TAIL_BYTES)
+    return data
+
+
+def _of_xmp(properties: Iterable[tuple[str, str]]) -> Iterator[SyntheticSignal]:
+    for word, value in properties:
+        if word == "source_type":
+            signal = from_source_type("iptc", value, where="Its IPTC metadata")
+        elif word == "generator":
+            signal = SyntheticSignal("iptc", f"Its IPTC metadata names the AI system {quoted(value)}.", SYNTHETIC)
+        else:
+            signal = from_software("xmp", value[:MOST_TEXT], where="Its XMP metadata")
+        if signal is not None:
+            yield signal
+
+
+def _of_text(source: str, texts: Mapping[object, object], where: str) -> Iterator[SyntheticSignal]:
+    for key, what in PNG_KEYS.items():
+        if source == "png" and isinstance(texts.get(key), str):
+            yield SyntheticSignal(source, f"{where} holds {what}.", SYNTHETIC)
+    for key in TEXT_KEYS:
+        yield from _named(source, texts.get(key), where)
+
+
+def _named(source: str, text: object, where: str) -> Iterator[SyntheticSignal]:
+    signal = from_software(source, text[:MOST_TEXT], where=where) if isinstance(text, str) else None
+    if signal is not None:
+        yield signal

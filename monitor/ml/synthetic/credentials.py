@@ -1,0 +1,101 @@
+"""Content Credentials (C2PA): the signed manifest of a file, read by the C2PA project's own library.
+
+Nothing is fetched: a manifest that is kept elsewhere is not read. No signer is trusted unless the operator
+names it; without that a manifest is a claim like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import c2pa
+
+from monitor.ml.synthetic.sources import EDITED, from_software, from_source_type, quoted
+from monitor.values import SyntheticSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARKS = (b"jumb", b"c2pa")
+"""Every manifest is a JUMBF box labelled c2pa: without both there is none."""
+
+MOST_JSON = 4 * 2**20
+"""Longest report of the library that is looked at."""
+
+UNTRUSTED_ONLY = "signingCredential.untrusted"
+"""Code of a manifest that is whole but signed by somebody whom the operator does not trust."""
+
+
+def may_have(data: bytes) -> bool:
+    """Say whether it is worth asking the library, which costs some milliseconds."""
+    return all(mark in data for mark in MARKS)
+
+
+def read(stream: BinaryIO, trust_pem: str) -> Iterator[SyntheticSignal]:
+    """Read the manifest of a file. Gives nothing where there is none, or none that can be read."""
+    try:
+        with c2pa.Context(settings=_settings(trust_pem)) as context, _reader(stream, context) as reader:
+            said = reader.json()
+    except c2pa.C2paError:
+        return
+    if len(said) <= MOST_JSON:
+        yield from _signals(json.loads(said))
+
+
+def _reader(stream: BinaryIO, context: c2pa.Context) -> c2pa.Reader:
+    return c2pa.Reader(None, stream, context=context)
+
+
+def _settings(trust_pem: str) -> c2pa.Settings:
+    verify = {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": bool(trust_pem)}
+    words: dict[str, Any] = {"verify": verify}
+    if trust_pem:
+        words["trust"] = {"trust_anchors": trust_pem}
+    return c2pa.Settings.from_dict(words)
+
+
+def _signals(store: dict[str, Any]) -> Iterator[SyntheticSignal]:
+    manifests = store.get("manifests") or {}
+    active = store.get("active_manifest")
+    state = store.get("validation_state")
+    whole, trusted = state in {"Valid", "Trusted"}, state == "Trusted"
+    if not whole:
+        yield SyntheticSignal("c2pa", _broken(store), EDITED)
+    for label, manifest in manifests.items():
+        where = "Its Content Credential" if label == active else "The Content Credential of a part of it"
+        if not whole:
+            where += " (broken)"
+        yield from _of_manifest(manifest, where, trusted=trusted)
+
+
+def _of_manifest(manifest: dict[str, Any], where: str, *, trusted: bool) -> Iterator[SyntheticSignal]:
+    for action in _actions(manifest):
+        kind = action.get("digitalSourceType")
+        if isinstance(kind, str):
+            yield from _known(from_source_type("c2pa", kind, where=where, trusted=trusted))
+        agent = action.get("softwareAgent")
+        name = agent.get("name") if isinstance(agent, dict) else agent
+        if isinstance(name, str):
+            yield from _known(from_software("c2pa", name, where=where))
+    for info in manifest.get("claim_generator_info") or []:
+        name = str(info.get("name", ""))
+        yield from _known(from_software("c2pa", name, where=where))
+
+
+def _actions(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for assertion in manifest.get("assertions") or []:
+        if str(assertion.get("label", "")).startswith("c2pa.actions"):
+            yield from (assertion.get("data") or {}).get("actions") or []
+
+
+def _known(signal: SyntheticSignal | None) -> Iterator[SyntheticSignal]:
+    if signal is not None:
+        yield signal
+
+
+def _broken(store: dict[str, Any]) -> str:
+    codes = [str(status.get("code")) for status in store.get("validation_status") or []]
+    codes = [code for code in codes if code != UNTRUSTED_ONLY]
+    why = f" ({quoted(codes[0])})" if codes else ""
+    return f"Its Content Credential does not verify{why}: file or credential was changed after the signing."
