@@ -35,6 +35,7 @@ from monitor.values import (
     Span,
     SubjectId,
     SyntheticAssessment,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -121,12 +122,17 @@ _DETAIL = TypeAdapter(FindingDetail)
 def record(session: Session, keks: KeyEncryptionKeys, draft: Draft) -> FindingId | None:
     """Write finding, evidence and chain link in the caller's transaction.
 
-    Returns the id of the new finding, or None where these models found this subject in this item before.
+    Returns the id of the new finding, or None where these models found this subject in this item before. A
+    finding that was held for a human look gives way to one that is sure.
     Raises SubjectErased where the subject is gone: nothing is written then.
     """
     key = subject_keys.key_of(session, keks, draft.subject_id)
-    if _known(session, draft) is not None:
+    known = _known(session, draft.media_id, draft.subject_id, draft.model_id)
+    if known is not None and not _surer(known, draft.band):
         return None
+    if known is not None:
+        session.delete(known)  # held for a human until now; its evidence goes with it, its link stays
+        session.flush()
     finding_id = FindingId(uuid.uuid4().hex)
     session.add(
         Finding(
@@ -153,6 +159,12 @@ def record(session: Session, keks: KeyEncryptionKeys, draft: Draft) -> FindingId
         )
     session.flush()
     return finding_id
+
+
+def is_news(session: Session, media_id: MediaId, verdict: Verdict, model_id: ModelId) -> bool:
+    """Say whether `record` would write this verdict: a second look at an item makes no second evidence."""
+    known = _known(session, media_id, verdict.subject_id, model_id)
+    return known is None or _surer(known, verdict.band)
 
 
 def read(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId) -> FindingView:
@@ -253,14 +265,16 @@ def _distance(a: str, b: str) -> int:
     return (int(a, 16) ^ int(b, 16)).bit_count()
 
 
-def _known(session: Session, draft: Draft) -> str | None:
+def _known(session: Session, media_id: MediaId, subject_id: SubjectId, model_id: ModelId) -> Finding | None:
     return session.exec(
-        select(Finding.id).where(
-            Finding.media_id == draft.media_id,
-            Finding.subject_id == draft.subject_id,
-            Finding.model_id == draft.model_id,
+        select(Finding).where(
+            Finding.media_id == media_id, Finding.subject_id == subject_id, Finding.model_id == model_id
         )
     ).first()
+
+
+def _surer(known: Finding, band: Band) -> bool:
+    return known.band == Band.REVIEW and band is Band.ALERT
 
 
 def _context(subject_id: SubjectId, finding_id: str, model_id: str) -> Context:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from monitor.stages.quality import FLOOR
 from monitor.stages.tracking import Tracker, change, thumbnail
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.ml.interfaces import FaceModels, Pack, VoiceModels
-    from monitor.stages.decode import Clip
-    from monitor.values import Frame
+    from monitor.values import ClipInfo, Frame, Sound
 
 MOST_TRACKS = 2000
 """Faces of one item: a stadium. More would let one file hold a worker for minutes."""
@@ -26,7 +25,25 @@ STILL = 4
 """Largest change of a cell of the thumbnail, in grey levels, at which a frame repeats the one before it."""
 
 
-def detect(clip: Clip, pack: Pack) -> Appearances:
+class Shows(Protocol):
+    """What is needed of a decode.Clip."""
+
+    @property
+    def info(self) -> ClipInfo:
+        """Kind and size."""
+
+    @property
+    def not_looked(self) -> tuple[CouldNotLook, ...]:
+        """What the decoder left out; final when all was read."""
+
+    def frames(self) -> Iterator[Frame]:
+        """Give the frames once, in order of time."""
+
+    def sound(self) -> Sound | None:
+        """Give the whole sound."""
+
+
+def detect(clip: Shows, pack: Pack) -> Appearances:
     """Find every face and every stretch of speech of a clip.
 
     Faces below the quality floor are left out: nobody could be recognised by them. What was not looked at for
@@ -37,7 +54,7 @@ def detect(clip: Clip, pack: Pack) -> Appearances:
     return Appearances(faces, spoken, (*clip.not_looked, *no_faces, *no_speech))
 
 
-def _faces(clip: Clip, models: FaceModels | None) -> tuple[tuple[FaceTrack, ...], tuple[CouldNotLook, ...]]:
+def _faces(clip: Shows, models: FaceModels | None) -> tuple[tuple[FaceTrack, ...], tuple[CouldNotLook, ...]]:
     if clip.info.kind is MediaKind.AUDIO:
         return (), ()
     if models is None:
@@ -67,7 +84,7 @@ def _moving(frames: Iterator[Frame]) -> Iterator[tuple[Frame, bool]]:
 
 
 def _speech(
-    clip: Clip, models: VoiceModels | None
+    clip: Shows, models: VoiceModels | None
 ) -> tuple[tuple[SpeechTurn, ...], tuple[CouldNotLook, ...]]:
     if not clip.info.has_sound:
         return (), ()

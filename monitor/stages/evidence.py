@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Thresholds
-    from monitor.values import Candidate, CouldNotLook, FindingId, Origin, Verdict
+    from monitor.values import BlobId, Candidate, CouldNotLook, FindingId, Origin, Verdict
 
 CROP_QUALITY = 90
 """JPEG quality of a crop: small, and no worse to look at than what platforms serve."""
@@ -56,9 +56,15 @@ class Exhibit:
     not_looked: tuple[CouldNotLook, ...]
 
 
-def evidence(verdict: Verdict, exhibit: Exhibit, thresholds: Mapping[Modality, Thresholds]) -> bytes:
+def evidence(
+    verdict: Verdict,
+    exhibit: Exhibit,
+    thresholds: Mapping[Modality, Thresholds],
+    original: BlobId | None = None,
+) -> bytes:
     """Write the evidence record of one verdict: canonical JSON, UTF-8, sorted keys.
 
+    `original` names the blob that keeps the item itself, sealed to the subject, where it is kept.
     Raises EvidenceIncomplete where a part of it cannot be made.
     """
     candidates = (*verdict.face, *verdict.voice)
@@ -73,6 +79,7 @@ def evidence(verdict: Verdict, exhibit: Exhibit, thresholds: Mapping[Modality, T
         "subject_id": verdict.subject_id,
         "band": verdict.band,
         "media": _media(exhibit),
+        "original": original,
         "thresholds": {
             m.value: {"alert": t.alert, "review": t.review, "source": t.source} for m, t in thresholds.items()
         },

@@ -25,7 +25,7 @@ _RANK = {Band.BELOW: 0, Band.REVIEW: 1, Band.ALERT: 2}
 def score(candidates: Sequence[Candidate], synthetic: SyntheticAssessment) -> tuple[Verdict, ...]:
     """Give one verdict per subject, the surest first. Candidates below review are left out."""
     by_subject: dict[SubjectId, list[Candidate]] = {}
-    for candidate in sorted(candidates, key=lambda c: -c.score):
+    for candidate in sorted(candidates, key=lambda c: (-_RANK[c.band], -c.score)):
         if candidate.band is not Band.BELOW:
             by_subject.setdefault(candidate.subject_id, []).append(candidate)
     verdicts = [_verdict(subject, own, synthetic) for subject, own in by_subject.items()]

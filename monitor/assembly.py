@@ -1,0 +1,68 @@
+"""Puts the parts of the watch together from Settings. Entry files and verbs call this; nothing else does."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from monitor import migrations, subject_keys
+from monitor.blobs import BlobStore
+from monitor.crypto import KeyEncryptionKeys
+from monitor.db import open_engine
+from monitor.intake import Door
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from monitor.pipeline import Tools
+    from monitor.settings import Settings
+
+MEBIBYTE = 2**20
+
+
+def open_ledger(settings: Settings) -> Engine:
+    """Open the database with this version's tables; make the home folder, for its owner only, if missing."""
+    if not settings.database_url:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = open_engine(settings.database)
+    migrations.upgrade(engine)
+    return engine
+
+
+def door(settings: Settings, engine: Engine) -> Door:
+    """Open the door in. Needs no key-encryption key. Raises KeyMissing before the service keys were made."""
+    sealer = subject_keys.intake_sealer(engine)
+    return Door(engine, BlobStore(settings.blobs), sealer, settings.max_bytes)
+
+
+@contextmanager
+def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
+    """Load the models and the gallery, start the decoder; stop and wipe them at the end.
+
+    Raises KeysError for keys that are missing or wrong, ModelError for models or a GPU that are.
+    """
+    import cv2  # noqa: PLC0415 - half a second that a process without models does not spend
+
+    from monitor.gallery import Gallery, models_of  # noqa: PLC0415
+    from monitor.ml.packs import load_pack  # noqa: PLC0415
+    from monitor.pipeline import Tools  # noqa: PLC0415
+    from monitor.stages.decode import DecodeLimits, Decoder  # noqa: PLC0415
+
+    cv2.setNumThreads(1)  # items run side by side; a resize that takes every core takes them from others
+    keks = KeyEncryptionKeys.from_settings(settings)
+    subject_keys.ensure_service_keys(engine, keks)
+    pack = load_pack(settings)
+    with Gallery(engine, keks, models_of(pack)) as gallery, Decoder(DecodeLimits.of(settings)) as decoder:
+        gallery.start()
+        yield Tools(
+            engine=engine,
+            keks=keks,
+            opener=subject_keys.intake_opener(engine, keks),
+            blobs=BlobStore(settings.blobs),
+            pack=pack,
+            gallery=gallery,
+            decoder=decoder,
+            keep_original_bytes=settings.keep_original_mb * MEBIBYTE,
+        )

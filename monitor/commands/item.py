@@ -1,0 +1,161 @@
+"""`likeness item`: what happened to one media item; try it again."""
+
+from __future__ import annotations
+
+import json as json_text
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.errors import NotFound
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from monitor.tables import MediaItem
+
+app = typer.Typer(no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.command()
+def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
+    """Show one item: where it was seen, each step with its time, what was not looked at, how it ended."""
+    from monitor.assembly import open_ledger
+    from monitor.db import reading
+    from monitor.settings import load_settings
+    from monitor.tables import MediaItem
+
+    with reading(open_ledger(load_settings())) as session:
+        row = session.get(MediaItem, media_id)
+        if row is None:
+            msg = f"there is no item {media_id}"
+            raise NotFound(msg, hint="`likeness item list` lists the newest.")
+        told = _told(session, row)
+    if json:
+        typer.echo(json_text.dumps(told, indent=2))
+    else:
+        _print(told)
+
+
+@app.command("list")
+def list_items(
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that could not be looked at.")] = False,
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.")] = 50,
+    json: Json = False,
+) -> None:
+    """List items, the newest first."""
+    from sqlmodel import col, select
+
+    from monitor.assembly import open_ledger
+    from monitor.db import reading
+    from monitor.settings import load_settings
+    from monitor.tables import MediaItem
+
+    query = select(MediaItem).order_by(col(MediaItem.received_at).desc()).limit(limit)
+    if failed:
+        query = query.where(MediaItem.state == "failed")
+    with reading(open_ledger(load_settings())) as session:
+        rows = [_brief(row) for row in session.exec(query)]
+    if json:
+        typer.echo(json_text.dumps(rows, indent=2))
+    else:
+        _print_list(rows)
+
+
+@app.command()
+def retry(media_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Put a failed item back into the queue; a worker takes it up."""
+    from monitor import claims
+    from monitor.assembly import open_ledger
+    from monitor.settings import load_settings
+    from monitor.values import MediaId
+
+    claims.retry(open_ledger(load_settings()), MediaId(media_id))
+    typer.echo(f"{media_id} waits for a worker again")
+
+
+def _brief(row: MediaItem) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "failed_stage": row.failed_stage,
+        "failed_code": row.failed_code,
+        "failed_reason": row.failed_reason,
+        "received_at": row.received_at.isoformat(),
+    }
+
+
+def _told(session: Session, row: MediaItem) -> dict[str, Any]:
+    from sqlmodel import col, select
+
+    from monitor.findings import origins_of
+    from monitor.tables import Finding, StageRun
+    from monitor.values import MediaId
+
+    runs = session.exec(select(StageRun).where(StageRun.media_id == row.id).order_by(col(StageRun.id)))
+    found = session.exec(select(Finding).where(Finding.media_id == row.id))
+    return {
+        **_brief(row),
+        "sha256": row.sha256,
+        "size_bytes": row.size_bytes,
+        "perceptual_hash": row.perceptual_hash,
+        "done_at": row.done_at.isoformat() if row.done_at else None,
+        "faces_seen": row.faces_seen,
+        "turns_seen": row.turns_seen,
+        "not_looked": json_text.loads(row.not_looked) if row.not_looked else [],
+        "origins": [
+            {"kind": o.kind, "url": o.url, "page_url": o.page_url, "seen_at": o.seen_at.isoformat()}
+            for o in origins_of(session, MediaId(row.id))
+        ],
+        "steps": [{"stage": r.stage, "seconds": round(r.seconds, 4), "outcome": r.outcome} for r in runs],
+        "findings": [
+            {"id": f.id, "subject_id": f.subject_id, "band": f.band, "state": f.state} for f in found
+        ],
+    }
+
+
+def _print(told: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    facts = Table(show_header=False, box=None)
+    for name in (
+        "id",
+        "kind",
+        "state",
+        "sha256",
+        "size_bytes",
+        "received_at",
+        "done_at",
+        "faces_seen",
+        "turns_seen",
+    ):
+        facts.add_row(name, str(told[name]))
+    if told["state"] == "failed":
+        facts.add_row("failed", f"in {told['failed_stage']}: {told['failed_code']}: {told['failed_reason']}")
+    for origin in told["origins"]:
+        facts.add_row("seen", " ".join(str(origin[k]) for k in ("kind", "url", "page_url") if origin[k]))
+    for left in told["not_looked"]:
+        facts.add_row("not looked at", f"{left['part']}: {left['reason']}")
+    console.print(facts)
+    steps = Table("step", "seconds", "outcome")
+    for step in told["steps"]:
+        steps.add_row(step["stage"], f"{step['seconds']:.3f}", step["outcome"])
+    console.print(steps)
+    for one in told["findings"]:
+        console.print(f"finding {one['id']} of subject {one['subject_id']}: {one['band']}, {one['state']}")
+
+
+def _print_list(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("item", "kind", "state", "why", "received")
+    for row in rows:
+        why = f"{row['failed_stage']}: {row['failed_code']}" if row["failed_code"] else ""
+        table.add_row(row["id"], row["kind"], row["state"], why, row["received_at"])
+    Console().print(table)

@@ -1,0 +1,144 @@
+"""A crew of threads that empties the queue: each drives one item while the next ones are being decoded.
+
+The feeder claims items in small batches and starts their decoders, so that decoding, which happens in
+processes of its own, overlaps with the models. A pulse keeps the leases alive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor import claims
+from monitor.claims import Hold
+from monitor.errors import LikenessError
+from monitor.pipeline import begin, look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.pipeline import Tools
+    from monitor.progress import Begun, Outcome
+
+IDLE_S = 0.25
+"""How long an empty queue is left alone before it is asked again."""
+
+LEDGER_DOWN_S = 2.0
+"""How long to wait for a database that does not answer, or a disk that is full, before asking again."""
+
+PULSES_PER_LEASE = 4
+"""Two pulses may be lost before a lease runs out."""
+
+log = structlog.get_logger(__name__)
+
+
+class Crew:
+    """Threads that look at items until the queue is empty (`once`) or they are stopped."""
+
+    def __init__(
+        self, tools: Tools, *, threads: int, lease_s: float, seen: Callable[[Outcome], None]
+    ) -> None:
+        """Take what a look needs; `seen` hears of every look that ended, from the thread that did it."""
+        self._tools = tools
+        self._threads = threads or os.cpu_count() or 1
+        self._lease_s = lease_s
+        self._seen = seen
+        self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._name = f"worker:{self._owner}"
+        self._begun: queue.Queue[Begun | None] = queue.Queue(maxsize=self._threads)
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._quiet = threading.Event()
+
+    def run(self, stop: threading.Event, *, once: bool) -> None:
+        """Work until `stop` is set, or with `once` until nothing waits any more.
+
+        Items that were begun are finished; those that were only claimed are handed back.
+        """
+        self._quiet.clear()
+        crew = [threading.Thread(target=self._drive, name=f"look-{n}") for n in range(self._threads)]
+        pulse = threading.Thread(target=self._pulse, name="pulse")
+        for thread in (*crew, pulse):
+            thread.start()
+        try:
+            self._feed(stop, once=once)
+        finally:
+            for _ in crew:
+                self._begun.put(None)
+            for thread in crew:
+                thread.join()
+            self._quiet.set()
+            pulse.join()
+            with contextlib.suppress(SQLAlchemyError):  # the leases run out by themselves then
+                claims.goodbye(self._tools.engine, self._owner, self._name)
+
+    def _feed(self, stop: threading.Event, *, once: bool) -> None:
+        while not stop.is_set():
+            try:
+                ids = claims.claim(self._tools.engine, self._owner, self._lease_s, self._threads)
+                for media_id in ids:
+                    self._offer(begin(Hold(media_id, self._owner), self._tools), stop)
+                if not ids and once and self._all_done():
+                    return
+            except SQLAlchemyError as exc:
+                log.warning("ledger_does_not_answer", error=type(exc).__name__)
+                stop.wait(LEDGER_DOWN_S)
+            else:
+                if not ids:
+                    stop.wait(IDLE_S if not once else IDLE_S / 10)
+
+    def _offer(self, begun: Begun, stop: threading.Event) -> None:
+        """Hand an item to the crew; give it up when the worker is told to stop first."""
+        while not stop.is_set():
+            with self._lock:
+                self._busy += 1
+            try:
+                self._begun.put(begun, timeout=IDLE_S)
+            except queue.Full:
+                with self._lock:
+                    self._busy -= 1
+            else:
+                return
+        begun.abandon()
+
+    def _all_done(self) -> bool:
+        """Say whether nothing is begun here and nothing waits, here or with another worker."""
+        with self._lock:
+            busy = self._busy
+        return busy == 0 and claims.waiting(self._tools.engine) == 0
+
+    def _drive(self) -> None:
+        while (begun := self._begun.get()) is not None:
+            try:
+                self._seen(look(begun, self._tools))
+            except SQLAlchemyError as exc:
+                log.warning("look_not_written", media_id=begun.hold.media_id, error=type(exc).__name__)
+                self._hand_back(begun)
+            finally:
+                with self._lock:
+                    self._busy -= 1
+
+    def _hand_back(self, begun: Begun) -> None:
+        # The ledger did not take the result. If it does not take this either, the lease runs out.
+        with contextlib.suppress(SQLAlchemyError, LikenessError):
+            claims.release(self._tools.engine, begun.hold, LEDGER_DOWN_S)
+
+    def _pulse(self) -> None:
+        wait = self._lease_s / PULSES_PER_LEASE
+        while True:
+            began = time.monotonic()
+            name = self._name if self._tools.gallery.ready else ""
+            try:
+                claims.heartbeat(self._tools.engine, self._owner, self._lease_s, name)
+            except SQLAlchemyError as exc:
+                log.warning("no_pulse", error=type(exc).__name__)
+            if self._quiet.wait(max(0.0, wait - (time.monotonic() - began))):
+                return

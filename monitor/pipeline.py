@@ -1,0 +1,283 @@
+"""The whole path of one media item, on one screen. Start reading at `look`.
+
+`begin` opens the bytes and starts their decoder, ahead of time if the worker likes; `look` does the rest.
+Whatever goes wrong with one item ends that item and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor import claims, findings, subject_keys
+from monitor import gallery as galleries
+from monitor.claims import Hold, Looked, Timing, Work
+from monitor.crypto import Context, seal
+from monitor.db import reading, writing
+from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, StorageError, SubjectErased
+from monitor.findings import Draft, FindingDetail, KeptBlob
+from monitor.intake import seal_info
+from monitor.ml.synthetic.declared import assess
+from monitor.progress import Begun, Outcome, Run
+from monitor.stages.detect import detect
+from monitor.stages.embed import embed
+from monitor.stages.evidence import Exhibit, evidence
+from monitor.stages.marks import copy_marks
+from monitor.stages.match import match
+from monitor.stages.score import score
+from monitor.values import BlobId, FindingId, MediaId, Modality, ModelId, SubjectId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from sqlalchemy import Engine
+
+    from monitor.blobs import BlobStore
+    from monitor.crypto import IntakeOpener, KeyEncryptionKeys
+    from monitor.gallery import Gallery
+    from monitor.ml.interfaces import Pack, Thresholds
+    from monitor.stages.decode import Decoder
+    from monitor.values import Appearances, Verdict
+
+GALLERY_WAIT_S = 2.0
+"""An item that met a gallery that was not ready is taken up again after this long."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything that a look needs, safe to share between threads."""
+
+    engine: Engine
+    keks: KeyEncryptionKeys
+    opener: IntakeOpener
+    blobs: BlobStore
+    pack: Pack
+    gallery: Gallery
+    decoder: Decoder
+    keep_original_bytes: int
+
+
+def process(media_id: MediaId, tools: Tools, owner: str) -> Outcome:
+    """Take one claimed item the whole path. Raises SQLAlchemyError where the ledger does not answer."""
+    return look(begin(Hold(media_id, owner), tools), tools)
+
+
+def begin(hold: Hold, tools: Tools) -> Begun:
+    """Open the sealed bytes of a claimed item and start its decoder; what goes wrong is kept for `look`."""
+    work = None
+    try:
+        work = claims.load(tools.engine, hold)
+        data = tools.opener.open(tools.blobs.get(work.blob_id), seal_info(work.sha256))
+        return Begun(hold, work, tools.decoder.start(data, work.kind))
+    except (LikenessError, SQLAlchemyError) as exc:
+        return Begun(hold, work, None, exc)
+
+
+def look(begun: Begun, tools: Tools) -> Outcome:
+    """Look at one item: decode, detect, embed, match, score, evidence, finding, forget.
+
+    1, 2  `intake.submit` and `claims.claim` went before; `begin` started the decoder.
+    """
+    run = Run(begun, tools.engine)
+    try:
+        # 3  decode: the child process has been at work since `begin`; frames come as they are read
+        work, clip = run.ready()
+        with clip:
+            # 4  detect: tracks of faces, turns of speech
+            with run.step("detect"):
+                appearances = detect(run.timed(clip), tools.pack)
+            synthetic = assess(clip.signals)
+            perceptual_hash = clip.perceptual_hash
+        # 5  embed: vectors that live until the end of this function
+        with run.step("embed"):
+            probes = embed(appearances, tools.pack)
+        # 6  match: how far the gallery had read is noted before it is asked
+        with run.step("match"):
+            gallery_seq, thresholds = tools.gallery.seq, _thresholds(tools.pack)
+            candidates = match(probes, tools.gallery, thresholds, _alive(tools.engine)) if probes else ()
+        # 7  score: one verdict per subject
+        with run.step("score"):
+            verdicts = score(candidates, synthetic)
+        # 8, 9  evidence and finding, with the end of the item, in one transaction
+        looked = _looked(appearances, gallery_seq, perceptual_hash)
+        with run.step("evidence"):
+            drafts = _drafts(verdicts, _Seen(work, appearances, perceptual_hash), tools)
+        found = _finish(run, drafts, looked, tools)
+        # 10  forget: of a non-match nothing is kept but its digest
+        _forget(tools.blobs, work.blob_id)
+        return run.outcome("done", findings=found, looked=looked)
+    except LeaseLost:
+        return run.outcome("lost")
+    except GalleryNotReady:
+        claims.release(tools.engine, begun.hold, GALLERY_WAIT_S)
+        return run.outcome("released", code=GalleryNotReady.code)
+    except LikenessError as exc:
+        return _failed(run, exc, tools)
+    except SQLAlchemyError:
+        raise
+    except Exception as exc:
+        log.exception("look_failed", media_id=begun.hold.media_id, stage=run.stage)
+        return _failed(run, LikenessError(f"an unforeseen {type(exc).__name__} in {run.stage}"), tools)
+    finally:
+        begun.abandon()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What evidence and detail say of the item."""
+
+    work: Work
+    appearances: Appearances
+    perceptual_hash: str | None
+
+
+@dataclass(slots=True)
+class _Drafts:
+    """Findings about to be written, and the blobs that were put for them."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    put: list[BlobId] = field(default_factory=list)
+
+
+def finding_model(pack: Pack) -> ModelId:
+    """Name the models that a finding is by: all recognisers of the pack, matched or not."""
+    parts = [half.recogniser.model_id for half in (pack.faces, pack.voices) if half is not None]
+    return ModelId("+".join(parts))
+
+
+def _thresholds(pack: Pack) -> dict[Modality, Thresholds]:
+    halves = {Modality.FACE: pack.faces, Modality.VOICE: pack.voices}
+    return {modality: half.thresholds for modality, half in halves.items() if half is not None}
+
+
+def _alive(engine: Engine) -> Callable[[Collection[SubjectId]], set[SubjectId]]:
+    def alive(subject_ids: Collection[SubjectId]) -> set[SubjectId]:
+        with reading(engine) as session:
+            return galleries.alive(session, subject_ids)
+
+    return alive
+
+
+def _looked(appearances: Appearances, gallery_seq: int, perceptual_hash: str | None) -> Looked:
+    left_out = [{"part": n.part, "code": n.code, "reason": n.reason} for n in appearances.not_looked]
+    return Looked(
+        gallery_seq=gallery_seq,
+        faces_seen=len(appearances.faces),
+        turns_seen=len(appearances.turns),
+        not_looked=json.dumps(left_out) if left_out else None,
+        perceptual_hash=perceptual_hash,
+    )
+
+
+def _drafts(verdicts: Sequence[Verdict], seen: _Seen, tools: Tools) -> _Drafts:
+    """Put evidence together for every verdict that is news; keep the original for its subject if small."""
+    result = _Drafts()
+    if not verdicts:
+        return result
+    model_id = finding_model(tools.pack)
+    with reading(tools.engine) as session:
+        origins = findings.origins_of(session, seen.work.media_id)
+        news = [v for v in verdicts if findings.is_news(session, seen.work.media_id, v, model_id)]
+    exhibit = Exhibit(
+        seen.work.sha256,
+        seen.perceptual_hash,
+        seen.work.kind.value,
+        seen.work.size_bytes,
+        origins,
+        seen.appearances.not_looked,
+    )
+    try:
+        for verdict in news:
+            kept = _keep_original(verdict.subject_id, seen.work, tools, result)
+            proof = evidence(verdict, exhibit, _thresholds(tools.pack), kept.blob_id if kept else None)
+            detail = _detail(verdict, seen)
+            result.drafts.append(
+                Draft(verdict.subject_id, seen.work.media_id, model_id, verdict.band, detail, proof, kept)
+            )
+    except BaseException:
+        _take_back(result, tools.blobs)
+        raise
+    return result
+
+
+def _keep_original(subject_id: SubjectId, work: Work, tools: Tools, result: _Drafts) -> KeptBlob | None:
+    if work.size_bytes > tools.keep_original_bytes:
+        return None
+    data = tools.opener.open(tools.blobs.get(work.blob_id), seal_info(work.sha256))
+    try:
+        with reading(tools.engine) as session:
+            key = subject_keys.key_of(session, tools.keks, subject_id)
+    except SubjectErased:
+        return None
+    sealed = seal(key, data, Context(subject_id, work.media_id, "original"))
+    blob_id = tools.blobs.put(sealed)
+    result.put.append(blob_id)
+    return KeptBlob(blob_id, len(sealed))
+
+
+def _detail(verdict: Verdict, seen: _Seen) -> FindingDetail:
+    return FindingDetail(
+        kind=seen.work.kind,
+        face_score=verdict.face[0].score if verdict.face else None,
+        voice_score=verdict.voice[0].score if verdict.voice else None,
+        face_spans=tuple(sorted({c.appearance.span for c in verdict.face}, key=lambda s: s.start_s)),
+        voice_spans=tuple(sorted({c.appearance.span for c in verdict.voice}, key=lambda s: s.start_s)),
+        synthetic=verdict.synthetic,
+        reasons=verdict.reasons,
+        against=verdict.against,
+        not_looked=seen.appearances.not_looked,
+        copy_marks=copy_marks(verdict.face),
+    )
+
+
+def _finish(run: Run, drafts: _Drafts, looked: Looked, tools: Tools) -> tuple[FindingId, ...]:
+    """Write all findings with their evidence and end the item, or nothing of it."""
+    found: list[FindingId] = []
+    written: set[BlobId] = set()
+    try:
+        with writing(tools.engine) as session:
+            for draft in drafts.drafts:
+                try:
+                    finding_id = findings.record(session, tools.keks, draft)
+                except SubjectErased:
+                    continue  # erased while we looked: to be forgotten, like any stranger
+                if finding_id is not None:
+                    found.append(finding_id)
+                    written |= {draft.original.blob_id} if draft.original else set()
+            claims.finish(session, run.begun.hold, looked, run.timings)
+    except BaseException:
+        _take_back(drafts, tools.blobs)
+        raise
+    _take_back(drafts, tools.blobs, but=written)
+    return tuple(found)
+
+
+def _failed(run: Run, error: LikenessError, tools: Tools) -> Outcome:
+    stage = "decode" if isinstance(error, MediaError) and run.stage == "detect" else run.stage
+    run.stage = stage
+    run.timings.append(Timing(stage, 0.0, error.code))
+    try:
+        claims.fail(tools.engine, run.begun.hold, stage, error, run.timings)
+    except LeaseLost:
+        return run.outcome("lost")
+    return run.outcome("failed", code=error.code)
+
+
+def _take_back(drafts: _Drafts, blobs: BlobStore, but: Collection[BlobId] = ()) -> None:
+    for blob_id in drafts.put:
+        if blob_id not in but:
+            _forget(blobs, blob_id)
+
+
+def _forget(blobs: BlobStore, blob_id: BlobId) -> None:
+    """Delete bytes that no row names any more; what a failing disk leaves behind `jobs.sweep` takes later."""
+    try:
+        blobs.delete(blob_id)
+    except StorageError as exc:
+        log.warning("blob_not_deleted", blob_id=blob_id, code=exc.code)
