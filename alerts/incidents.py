@@ -128,13 +128,16 @@ def new_alert(
     )
 
 
-def findings_of(session: Session, keks: KeyEncryptionKeys, incident_id: str) -> list[findings.FindingView]:
-    """Open everything that belongs to an incident, first found first."""
+def findings_of(
+    session: Session, keks: KeyEncryptionKeys, incident_id: str, limit: int = REMEMBERED
+) -> list[findings.FindingView]:
+    """Open what belongs to an incident, first found first, at most `limit`."""
     ids = session.exec(
         select(IncidentFinding.finding_id)
         .join(Finding, col(Finding.id) == col(IncidentFinding.finding_id))
         .where(IncidentFinding.incident_id == incident_id)
         .order_by(col(Finding.created_at), col(Finding.id))
+        .limit(limit)
     ).all()
     return [findings.read(session, keks, FindingId(one)) for one in ids]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from monitor.values import Band, MediaKind, OriginKind, SyntheticAssessment, SyntheticStatus
 
@@ -35,14 +35,22 @@ JOIN_S = 1.5
 ADDRESS_SHOWN = 160
 """Letters of an address that are shown; what comes after is mostly tracking."""
 
+PLAIN = "".join(chr(code) for code in range(ord("!"), ord("~") + 1))
+"""Letters that stand for themselves in an exact address; all others are percent-encoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place where it was seen. `address` is defanged: it can be read and typed, and not clicked."""
+    """One place where it was seen.
+
+    `address` (the file) and `page` (what shows it) are defanged: they can be read, and not clicked.
+    `exact` is the whole address as plain ASCII text, for the page and for whoever is asked to remove it.
+    """
 
     site: str
     address: str
     page: str
+    exact: tuple[str, ...]
     when: str
 
 
@@ -156,6 +164,7 @@ def place_of(origin: Origin) -> Place:
         site=_site(shown) or _unnamed(origin),
         address=defanged(origin.url or ""),
         page=defanged(origin.page_url or ""),
+        exact=tuple(quote(one, safe=PLAIN) for one in (origin.page_url, origin.url) if one),
         when=moment(origin.seen_at),
     )
 

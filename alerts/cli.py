@@ -1,0 +1,175 @@
+"""`likeness alerts`: what was told, what could not be, and what waits for a human look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from alerts.tables import Incident
+    from monitor.crypto import KeyEncryptionKeys
+
+app = typer.Typer(no_args_is_help=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.command("list")
+def list_(
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that failed or are uncertain.")
+    ] = False,
+    last: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the messages of the outbox: about which incident, by which channel, how far they came.
+
+    States: due (waits for its turn), sending, sent, failed (see why), uncertain (it may have arrived, so it
+    is not repeated by itself), stopped (the person wants no messages).
+    """
+    from sqlmodel import col, select
+
+    from alerts.tables import Alert
+    from monitor.db import reading
+
+    query = select(Alert).order_by(col(Alert.created_at).desc(), Alert.id).limit(last)
+    if failed:
+        query = query.where(col(Alert.state).in_(["failed", "uncertain"]))
+    with reading(_engine()) as session:
+        rows = [alert.model_dump(mode="json") for alert in session.exec(query)]
+    shown = ("id", "incident_id", "channel", "kind", "state", "attempts", "created_at", "error_reason")
+    _show(rows, shown, as_json, "No messages yet.")
+
+
+@app.command("again")
+def again(alert_id: Annotated[str, typer.Argument(help="Id from `likeness alerts list`.")]) -> None:
+    """Send a failed or uncertain message again. It may arrive twice if it was uncertain."""
+    from alerts.outbox import send_again
+    from monitor import audit
+    from monitor.db import utc_now, writing
+
+    with writing(_engine()) as session:
+        alert = send_again(session, alert_id, utc_now())
+        audit.record(session, _operator(), "alert.again", alert.subject_id, alert=alert.id)
+    typer.echo(f"{alert_id} is due again; the worker sends it, or `likeness alerts send`.")
+
+
+@app.command("review")
+def review(
+    incident_id: Annotated[
+        str, typer.Argument(help="The incident to decide on. Empty: list those that wait.")
+    ] = "",
+    approve: Annotated[bool, typer.Option("--approve", help="It may be this person: tell them.")] = False,
+    dismiss: Annotated[bool, typer.Option("--dismiss", help="It is not this person: tell nobody.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what waits for a human look, or decide on one of them. Looking and deciding are on record.
+
+    Findings wait here when the comparison alone is not sure enough to trouble the person.
+    """
+    if incident_id and approve != dismiss:
+        _decide(incident_id, approve=approve, as_json=as_json)
+        return
+    if incident_id or approve or dismiss:
+        msg = "give an incident and one of --approve and --dismiss, or nothing to list"
+        raise typer.BadParameter(msg)
+    rows = _held()
+    _show(
+        rows, ("incident_id", "since", "what", "where", "face", "voice", "against"), as_json, "Nothing waits."
+    )
+
+
+def _decide(incident_id: str, *, approve: bool, as_json: bool) -> None:
+    from alerts import incidents
+    from monitor.db import utc_now, writing
+
+    with writing(_engine()) as session:
+        incident = incidents.decide(session, incident_id, approve=approve, actor=_operator(), now=utc_now())
+        state = incident.state
+    if as_json:
+        typer.echo(json.dumps({"incident_id": incident_id, "state": state}))
+    else:
+        typer.echo(f"{incident_id}: {'the person will be told' if approve else 'dismissed, nobody is told'}.")
+
+
+def _held() -> list[dict[str, Any]]:
+    from alerts import incidents
+    from monitor import audit
+    from monitor.crypto import KeyEncryptionKeys
+    from monitor.db import reading, writing
+    from monitor.settings import load_settings
+
+    keks, engine = KeyEncryptionKeys.from_settings(load_settings()), _engine()
+    with reading(engine) as session:
+        waiting = incidents.held(session)
+    rows = [_row(engine, keks, incident) for incident in waiting]
+    with writing(engine) as session:
+        for incident in waiting:
+            audit.record(session, _operator(), "alert.look", incident.subject_id, incident=incident.id)
+    return rows
+
+
+def _row(engine: Engine, keks: KeyEncryptionKeys, incident: Incident) -> dict[str, Any]:
+    """Put one held incident into a row: enough to go and look, nothing of the person's body."""
+    from alerts import incidents
+    from alerts.words import sighting_of
+    from monitor.db import reading
+
+    with reading(engine) as session:
+        view = incidents.findings_of(session, keks, incident.id)[0]
+    sighting = sighting_of(view, looked_at=False)
+    return {
+        "incident_id": incident.id,
+        "subject_id": incident.subject_id,
+        "since": incident.opened_at.isoformat(timespec="seconds"),
+        "what": sighting.what,
+        "where": [address for place in sighting.places for address in place.exact],
+        "face": view.detail.face_score,
+        "voice": view.detail.voice_score,
+        "for": list(sighting.reasons),
+        "against": list(sighting.against),
+    }
+
+
+def _engine() -> Engine:
+    from monitor import assembly
+    from monitor.settings import load_settings
+
+    return assembly.open_ledger(load_settings())
+
+
+def _operator() -> str:
+    import getpass
+
+    return f"operator:{getpass.getuser()}"
+
+
+def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, none: str) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    if not rows:
+        typer.echo(none)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*[name.removesuffix("_id").replace("_", " ") for name in columns])
+    for row in rows:
+        table.add_row(*[escape(_cell(row[name])) for name in columns])
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return "" if value is None else str(value)

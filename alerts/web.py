@@ -1,0 +1,228 @@
+"""The pages behind the links of messages. Nothing acts on GET: mail programs open links before people do.
+
+    GET  /m/TOKEN              the door: the same page for every token, right or wrong
+    POST /m/TOKEN              uses the link up, sets a cookie for one incident, leads to it
+    POST /m/TOKEN/again        a fresh link to the same address, for a link that is old or used
+    GET  /sightings/ID         what was found, for the browser that holds the cookie
+    GET  /sightings/ID/faces/F the face that was compared, from the sealed evidence
+    POST /sightings/ID/close   ends the session
+    GET  /stop/TOKEN           asks; POST stops messages, or starts them again (also RFC 8058's one click)
+
+A form that came from another site is refused, except at /stop: there the token alone decides, because
+mail programs post it themselves.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from sqlmodel import Session, select
+
+from alerts import incidents, policy
+from alerts.links import OPEN_FOR, SESSION_FOR, Links, Purpose, Visit, alert_of, end_visit, redeem, visit_of
+from alerts.tables import Alert, Incident, IncidentFinding
+from alerts.words import sighting_of
+from monitor import audit
+from monitor.db import reading, writing
+from monitor.errors import LinkInvalid, NotFound
+from monitor.stages.evidence import crop_of
+from monitor.values import FindingId, SubjectId
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from monitor.crypto import KeyEncryptionKeys
+
+COOKIE = "page"
+"""Its path is the one incident's, so that two incidents may be open in two tabs."""
+
+LISTED = 50
+"""Findings on one page. More copies than this add nothing to what the person can do about them."""
+
+CHANNEL_WORDS = {"email": "e-mail", "sms": "text message"}
+MINUTES = int(SESSION_FOR.total_seconds() // 60)
+
+
+class Pages:
+    """The routes, over one database, one set of keys and one signer of links."""
+
+    def __init__(self, engine: Engine, keks: KeyEncryptionKeys, links: Links) -> None:
+        self._engine, self._keks, self._links = engine, keks, links
+        self._secure = links.public_url.startswith("https:")
+
+    def router(self) -> APIRouter:
+        """Give the routes for an application to include."""
+        router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+        router.get("/m/{token}")(self.door)
+        router.post("/m/{token}", response_model=None)(self.open)
+        router.post("/m/{token}/again")(self.again)
+        router.get("/sightings/{incident_id}", response_model=None)(self.sighting)
+        router.get("/sightings/{incident_id}/faces/{finding_id}", response_model=None)(self.face)
+        router.post("/sightings/{incident_id}/close")(self.close)
+        router.get("/stop/{token}")(self.stop_page)
+        router.post("/stop/{token}")(self.stop)
+        return router
+
+    def door(self, token: str) -> HTMLResponse:  # noqa: ARG002 - looking at it would already tell something
+        """Show the door. It knows nothing of the token and changes nothing."""
+        return _page("door.html", minutes=MINUTES, days=OPEN_FOR.days)
+
+    def open(self, token: str, request: Request) -> Response:
+        """Use the link up and lead to the page."""
+        self._refuse_other_sites(request)
+        try:
+            cookie, visit = redeem(self._engine, self._links, token)
+        except LinkInvalid:
+            return _page("gone.html", status=HTTPStatus.GONE, again=f"{request.url.path}/again")
+        path = f"/sightings/{visit.incident_id}"
+        answer = RedirectResponse(path, HTTPStatus.SEE_OTHER)
+        answer.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=int(SESSION_FOR.total_seconds()),
+            path=path,
+            secure=self._secure,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    def again(self, token: str, request: Request) -> HTMLResponse:
+        """Put a fresh link into the outbox, at most one an hour. The answer is the same for any token."""
+        self._refuse_other_sites(request)
+        try:
+            alert = alert_of(self._engine, self._links.read(Purpose.OPEN, token))
+        except LinkInvalid:
+            return _page("again.html")
+        with writing(self._engine) as session:
+            self._ask_for_link(session, alert)
+        return _page("again.html")
+
+    def sighting(self, incident_id: str, request: Request) -> Response:
+        """Show one incident to the browser that opened its link."""
+        visit = self._visit(incident_id, request)
+        if visit is None:
+            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+        with reading(self._engine) as session:
+            incident = _incident(session, visit)
+            views = incidents.findings_of(session, self._keks, incident.id, LISTED + 1)
+        with writing(self._engine) as session:
+            audit.record(session, "subject", "sighting.open", visit.subject_id, incident=incident.id)
+        looked_at = incident.looked_at is not None
+        sightings = [sighting_of(view, looked_at=looked_at) for view in views[:LISTED]]
+        return _page(
+            "sighting.html",
+            sightings=sightings,
+            more=len(views) > LISTED,
+            exact=list(dict.fromkeys(one for s in sightings for place in s.places for one in place.exact)),
+            close=f"{request.url.path}/close",
+            pictures=f"{request.url.path}/faces",
+            minutes=MINUTES,
+        )
+
+    def face(self, incident_id: str, finding_id: str, request: Request) -> Response:
+        """Show the face that was compared. Raises NotFound for a finding of any other incident."""
+        visit = self._visit(incident_id, request)
+        with reading(self._engine) as session:
+            part = session.get(IncidentFinding, finding_id)
+            if visit is None or part is None or part.incident_id != visit.incident_id:
+                raise _no_such_page()
+            jpeg = crop_of(session, self._keks, FindingId(finding_id))
+        if jpeg is None:
+            raise _no_such_page()
+        return Response(jpeg, media_type="image/jpeg")
+
+    def close(self, incident_id: str, request: Request) -> HTMLResponse:
+        """End the session and take the cookie back."""
+        self._refuse_other_sites(request)
+        end_visit(self._engine, request.cookies.get(COOKIE, ""))
+        answer = _page("closed.html")
+        answer.delete_cookie(COOKIE, path=f"/sightings/{incident_id}", secure=self._secure, httponly=True)
+        return answer
+
+    def stop_page(self, token: str) -> HTMLResponse:
+        """Ask whether messages shall stop. Changes nothing."""
+        alert = self._alert_to_stop(token)
+        return _page("stop.html", state="asking", channel=CHANNEL_WORDS[alert.channel])
+
+    def stop(self, token: str, what: Annotated[str, Form()] = "this") -> HTMLResponse:
+        """Stop messages by this link's channel (`this`) or all (`all`), or `resume` them."""
+        alert = self._alert_to_stop(token)
+        subject, now = SubjectId(alert.subject_id), self._links.now()
+        channels = (alert.channel,) if what not in {"all", "resume"} else tuple(CHANNEL_WORDS)
+        with writing(self._engine) as session:
+            for channel in channels:
+                if what == "resume":
+                    policy.resume(session, subject, channel)
+                else:
+                    policy.stop(session, subject, channel, now)
+            action = "messages.resume" if what == "resume" else "messages.stop"
+            audit.record(session, "subject", action, subject, channels=channels)
+        only = CHANNEL_WORDS[alert.channel] if len(channels) == 1 else ""
+        return _page("stop.html", state="resumed" if what == "resume" else "stopped", only=only)
+
+    def _visit(self, incident_id: str, request: Request) -> Visit | None:
+        try:
+            return visit_of(self._engine, self._links, request.cookies.get(COOKIE, ""), incident_id)
+        except LinkInvalid:
+            return None
+
+    def _alert_to_stop(self, token: str) -> Alert:
+        read = self._links.read(Purpose.STOP, token)
+        if read.expired:
+            msg = "this link to stop messages is too old; the newest message has a fresh one"
+            raise LinkInvalid(msg)
+        return alert_of(self._engine, read)
+
+    def _ask_for_link(self, session: Session, alert: Alert) -> None:
+        now = self._links.now()
+        key = f"{alert.incident_id}.{alert.channel}.link.{now:%Y%m%d%H}"
+        incident = session.get(Incident, alert.incident_id)
+        there = session.exec(select(Alert.id).where(Alert.idempotency_key == key)).first()
+        if incident is not None and there is None:
+            session.add(incidents.new_alert(incident, alert.channel, key, now, kind="link"))
+
+    def _refuse_other_sites(self, request: Request) -> None:
+        """Refuse a form that another site sent. Raises LinkInvalid.
+
+        Browsers say where a form comes from; a program that says nothing holds no cookie of a person.
+        """
+        told = request.headers.get("sec-fetch-site")
+        origin = request.headers.get("origin")
+        ours = {urlsplit(self._links.public_url).netloc, request.url.netloc}
+        from_us = told in {None, "same-origin", "none"}
+        if not from_us or (told is None and origin is not None and urlsplit(origin).netloc not in ours):
+            msg = "this form was sent from another site"
+            raise LinkInvalid(msg)
+
+
+def _incident(session: Session, visit: Visit) -> Incident:
+    incident = session.get(Incident, visit.incident_id)
+    if incident is None or incident.subject_id != visit.subject_id:
+        raise _no_such_page()
+    return incident
+
+
+def _no_such_page() -> NotFound:
+    return NotFound("there is no such page")
+
+
+def _page(name: str, *, status: HTTPStatus = HTTPStatus.OK, **words: object) -> HTMLResponse:
+    return HTMLResponse(_templates().get_template(name).render(words), status)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=ChoiceLoader([PackageLoader("alerts"), PackageLoader("monitor", "web")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,245 @@
+"""The web process: the pages behind the links of messages, and how the service is doing.
+
+An entry file: it joins the packages and holds no rules of its own. The process opens sealed findings for
+the person they belong to, so it needs the key-encryption key; it loads no models.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+import uuid
+from contextlib import asynccontextmanager
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+
+from alerts.links import Links
+from alerts.web import Pages
+from monitor import assembly, subject_keys
+from monitor.crypto import KeyEncryptionKeys
+from monitor.db import reading, utc_now
+from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SubjectErased
+from monitor.tables import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Engine
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from monitor.settings import Settings
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+"""On every answer. No script can run, nobody can frame a page, no other site learns an address."""
+
+PRIVATE = "no-store"
+"""Pages about a person stay in no cache, of the browser or on the way."""
+
+STATIC = "public, max-age=3600"
+"""The style sheet is the same for everybody."""
+
+LARGEST_BODY = 16 * 2**10
+"""Bytes of a form. The largest one of ours has a few dozen."""
+
+STATUS = {
+    NotFound: HTTPStatus.NOT_FOUND,
+    SubjectErased: HTTPStatus.NOT_FOUND,
+    LinkInvalid: HTTPStatus.FORBIDDEN,
+}
+"""How our errors are told by HTTP. An erased subject is the same as one who never was; the rest is 500."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Join the parts into one application.
+
+    Raises ConfigError without a link secret and KeysError without a key-encryption key: a process that
+    cannot do its work does not start.
+    """
+    keks, links = KeyEncryptionKeys.from_settings(settings), Links.from_settings(settings)
+    engine = assembly.open_ledger(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.dispose()
+
+    app = FastAPI(title="Likeness Watch", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.engine = engine
+    app.add_middleware(_Guard, https=links.public_url.startswith("https:"))
+    app.add_exception_handler(LikenessError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _unusable)
+    app.add_exception_handler(Exception, _unknown)
+    app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
+    app.include_router(Pages(engine, keks, links).router())
+    _add_health(app, settings, engine, keks)
+    return app
+
+
+def _add_health(app: FastAPI, settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> None:
+    @app.get("/health", include_in_schema=False)
+    def health() -> dict[str, Any]:
+        """Say that the process is alive, and what it and the workers are set up with."""
+        return {
+            "status": "alive",
+            "version": importlib.metadata.version("likeness-watch"),
+            "pack": settings.pack,
+            "device": settings.device,
+            "provider": "CUDAExecutionProvider" if settings.device == "cuda" else "CPUExecutionProvider",
+        }
+
+    @app.get("/ready", include_in_schema=False)
+    def ready() -> JSONResponse:
+        """Say whether the service can do its work; 503 and the reasons where it cannot."""
+        checks = {"database": _database(engine)}
+        if checks["database"] == "ok":
+            checks |= {"keys": _keys(engine, keks), "gallery": _gallery(engine)}
+        fine = all(said == "ok" for said in checks.values())
+        body = {"status": "ready" if fine else "not ready", "checks": checks}
+        return JSONResponse(body, HTTPStatus.OK if fine else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _database(engine: Engine) -> str:
+    try:
+        with reading(engine) as session:
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError as exc:
+        return f"does not answer: {type(exc).__name__}"
+    return "ok"
+
+
+def _keys(engine: Engine, keks: KeyEncryptionKeys) -> str:
+    try:
+        subject_keys.intake_opener(engine, keks)
+    except KeysError as exc:
+        return f"{exc.code}: {exc.message}"
+    return "ok"
+
+
+def _gallery(engine: Engine) -> str:
+    """Read the workers' signs of life: a worker gives one only while its gallery is fresh."""
+    with reading(engine) as session:
+        until = session.exec(
+            select(Lease.until).where(col(Lease.name).startswith("worker:")).order_by(col(Lease.until).desc())
+        ).first()
+    if until is None:
+        return "no worker is running"
+    stale_s = (utc_now() - until).total_seconds()
+    return "ok" if stale_s < 0 else f"no worker has given a sign of life for {stale_s:.0f} s past its lease"
+
+
+async def _ours(request: Request, exc: Exception) -> Response:
+    status = next((code for kind, code in STATUS.items() if isinstance(exc, kind)), None)
+    if status is None or not isinstance(exc, LikenessError):
+        return await _unknown(request, exc)
+    return _problem(request, status, exc.code, exc.message)
+
+
+async def _http(request: Request, exc: Exception) -> Response:
+    status = HTTPStatus(exc.status_code) if isinstance(exc, HTTPException) else HTTPStatus.BAD_REQUEST
+    return _problem(request, status, status.phrase.lower().replace(" ", "_"), status.description)
+
+
+async def _unusable(request: Request, _exc: Exception) -> Response:
+    return _problem(
+        request, HTTPStatus.UNPROCESSABLE_ENTITY, "unusable", "What was sent is not what this page asks for."
+    )
+
+
+async def _unknown(request: Request, exc: Exception) -> Response:
+    """Tell nothing but a number under which the operator finds the reason in the log."""
+    number = uuid.uuid4().hex[:12]
+    structlog.get_logger(__name__).error("request_failed", id=number, error=type(exc).__name__, exc_info=exc)
+    said = "Something went wrong on our side. It is on record; please try again later."
+    return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", said, number)
+
+
+def _problem(request: Request, status: HTTPStatus, code: str, detail: str, number: str = "") -> Response:
+    """Answer with problem+json (RFC 9457), or with a page where the asker is a browser."""
+    detail = f"{detail[:1].upper()}{detail[1:]}"
+    if "text/html" in request.headers.get("accept", ""):
+        page = _problem_page().render(title=status.phrase, detail=detail, id=number)
+        answer: Response = HTMLResponse(page, status)
+    else:
+        body = {
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        }
+        body |= {"id": number} if number else {}
+        answer = JSONResponse(body, status, media_type="application/problem+json")
+    answer.headers.update(HEADERS | {"Cache-Control": PRIVATE})
+    return answer
+
+
+@cache
+def _problem_page() -> Any:  # noqa: ANN401 - a template of Jinja's
+    environment = Environment(
+        loader=PackageLoader("monitor", "web"), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("problem.html")
+
+
+class _Guard:
+    """Puts HEADERS on every answer and refuses bodies that none of our forms has."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self._app, self._https = app, https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._mark(MutableHeaders(scope=message), scope["path"])
+            await send(message)
+
+        request = Request(scope)
+        if refused := _body_refused(request):
+            await _problem(request, refused, "body", refused.description)(scope, receive, sending)
+            return
+        await self._app(scope, receive, sending)
+
+    def _mark(self, headers: MutableHeaders, path: str) -> None:
+        headers.update(HEADERS)
+        headers["Cache-Control"] = STATIC if path.startswith("/static/") else PRIVATE
+        if self._https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _body_refused(request: Request) -> HTTPStatus | None:
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return None
+    length = request.headers.get("content-length", "")
+    if not length.isascii() or not length.isdigit():
+        return HTTPStatus.LENGTH_REQUIRED
+    return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if int(length) > LARGEST_BODY else None

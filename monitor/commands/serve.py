@@ -1,0 +1,107 @@
+"""`likeness serve`: the pages behind the links of messages; with --dev a whole watch on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from monitor.settings import Settings
+
+STOP_S = 20.0
+"""Seconds that the worker and the scheduler get to finish what they have begun."""
+
+CHILDREN = ("worker", "scheduler")
+"""What `--dev` runs beside the pages: verbs of this same command."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the top level."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8800,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Make the keys in the home folder; run worker and scheduler too.")
+    ] = False,
+) -> None:
+    """Serve the pages that messages link to, and /health and /ready.
+
+    In production, put it behind a proxy that speaks HTTPS, set LIKENESS_PUBLIC_URL to the proxy's address,
+    and run `likeness worker` and `likeness scheduler` as processes of their own. `--dev` is for trying
+    things out on one machine: keys that lie beside the data protect nothing.
+    """
+    from monitor import log
+    from monitor.settings import load_settings
+
+    if dev:
+        os.environ.update(dev_environment(load_settings(), host, port))
+    settings = load_settings()
+    log.configure(json=settings.log_json)
+    with _children(CHILDREN if dev else ()):
+        _run(settings, host, port)
+
+
+def dev_environment(settings: Settings, host: str, port: int) -> Mapping[str, str]:
+    """Make keys and secrets that are missing, in the home folder, and give the settings that name them."""
+    from monitor.commands.keys import write_new
+    from monitor.crypto import new_key_line
+
+    made: dict[str, str] = {}
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.kek is None and settings.kek_file is None:
+        file = settings.home / "dev-keys"
+        if not file.exists():
+            write_new(file, new_key_line("dev") + "\n")
+        made["LIKENESS_KEK_FILE"] = str(file)
+    if settings.link_secret is None:
+        file = settings.home / "dev-link-secret"
+        if not file.exists():
+            write_new(file, secrets.token_urlsafe(32) + "\n")
+        made["LIKENESS_LINK_SECRET"] = file.read_text(encoding="utf-8").strip()
+    if "public_url" not in settings.model_fields_set:
+        made["LIKENESS_PUBLIC_URL"] = f"http://{host}:{port}"
+    return made
+
+
+def _run(settings: Settings, host: str, port: int) -> None:
+    import uvicorn
+
+    from monitor.app import create_app
+
+    app = create_app(settings)
+    typer.echo(f"Serving on http://{host}:{port}; /health and /ready say how it is doing.", err=True)
+    # No access log: the addresses of the pages are the keys to them. No handlers of uvicorn's own:
+    # monitor.log refuses what must not be in a log.
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
+
+
+@contextlib.contextmanager
+def _children(verbs: tuple[str, ...]) -> Iterator[None]:
+    started = [subprocess.Popen([sys.executable, "-m", "monitor.cli", verb]) for verb in verbs]
+    try:
+        yield
+    finally:
+        for child in started:
+            child.send_signal(signal.SIGTERM)
+        for child in started:
+            _wait(child)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
