@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import av
 import av.logging
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from monitor.errors import MediaError
 from monitor.ml.synthetic import declared
@@ -81,6 +81,7 @@ def warm() -> None:
     """Import and run every decoder once, so that children find all of it in memory."""
     av.logging.set_level(av.logging.PANIC)
     Image.MAX_IMAGE_PIXELS = None  # our own check comes first and knows the operator's limit
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a child may start no threads
     Image.init()
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
