@@ -79,7 +79,15 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, SecretStr):
         return "(set)"
+    if isinstance(value, str) and "://" in value:
+        return _without_password(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _without_password(url: str) -> str:
+    before, at, after = url.rpartition("@")
+    scheme, slashes, user = before.partition("://")
+    return f"{scheme}{slashes}{user.partition(':')[0]}:***@{after}" if at and ":" in user else url
 
 
 def _code(text: str) -> str:
