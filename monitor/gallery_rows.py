@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from monitor import crypto, subject_keys
 from monitor import log as logs
 from monitor.db import reading
-from monitor.errors import ModelMismatch, Tampered
+from monitor.errors import ModelMismatch, SubjectErased, Tampered
 from monitor.tables import GalleryEvent, SubjectKey, Template
 from monitor.values import Modality, ModelId, SubjectId, TemplateId
 
@@ -96,8 +97,14 @@ def add_template(  # noqa: PLR0913, PLR0917 - a row has these parts
         sealed=sealed,
         quality=float(quality),
     )
+    session.flush()  # what the caller has pending fails as what it is
     session.add(row)
     session.add(GalleryEvent(kind="add", subject_id=subject_id, template_id=template_id))
+    try:
+        session.flush()
+    except IntegrityError as exc:
+        msg = f"subject {subject_id} was erased just now"
+        raise SubjectErased(msg) from exc
     return template_id
 
 

@@ -1,0 +1,159 @@
+"""Erasure: nothing of the person matches from the first step on, and nothing opens from then on either.
+
+    1 destroy   one transaction: tombstone for the galleries, the key row deleted, and with it by the
+                database's own cascade every row of the subject in every package; audited
+    2 files     the sealed files, which nothing opens any more, are deleted
+    3 scrub     the database's log is cut off, so that the wrapped key is not left in it
+    4 receipt   signed, stored, given
+
+A process killed between two steps leaves an Erasure row that says what is left; `erase` goes on there.
+No receipt is signed before everything that it says has happened.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import MetaData, Table, delete, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import col
+
+from enrollment import receipts
+from enrollment.tables import Erasure
+from monitor import audit, subject_keys
+from monitor.db import reading, writing
+from monitor.errors import NotFound, StorageError
+from monitor.gallery_rows import tombstone
+from monitor.tables import BlobRow, SubjectKey
+from monitor.values import BlobId
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from enrollment.receipts import Receipt
+    from monitor.blobs import BlobStore
+    from monitor.crypto import KeyEncryptionKeys
+    from monitor.values import SubjectId
+
+SCRUB_WAIT_S = 15
+"""How long cutting off the log waits for readers; a gallery's or a page's read takes milliseconds."""
+
+
+def erase(
+    engine: Engine, keks: KeyEncryptionKeys, blobs: BlobStore, subject_id: SubjectId, actor: str
+) -> Receipt:
+    """Erase a subject and give the signed receipt. Idempotent: a second time gives the same receipt.
+
+    Raises NotFound when there never was such a subject; KeyMissing or KeyWrong before anything is
+    touched, when no receipt could be signed; StorageError when the files or the database's log could not
+    be cleared in time: the key is destroyed then, and the same call again finishes the rest.
+    """
+    subject_keys.ensure_service_keys(engine, keks)
+    signer = subject_keys.receipt_signer(engine, keks)
+    _destroy(engine, subject_id, actor)
+    row = _row(engine, subject_id)
+    if row.receipt is not None:
+        return receipts.verify(row.receipt, signer.public)
+    for blob_id in json.loads(row.blobs_left):
+        blobs.delete(BlobId(blob_id))
+    _scrub(engine)
+    statement = receipts.STATEMENT[engine.dialect.name]
+    receipt = receipts.sign(signer, subject_id, row.at.isoformat(), json.loads(row.counts), statement)
+    with writing(engine) as session:
+        kept = session.get_one(Erasure, subject_id)
+        kept.receipt, kept.blobs_left = receipt.to_json(), "[]"
+    return receipt
+
+
+def is_erased(engine: Engine, subject_id: str) -> bool:
+    """Say whether the ledger holds nothing of this subject any more: what a receipt claims."""
+    with reading(engine) as session:
+        return not sum(_rows_of(session.connection(), subject_id).values())
+
+
+def _destroy(engine: Engine, subject_id: SubjectId, actor: str) -> None:
+    with writing(engine) as session:
+        if session.get(SubjectKey, subject_id, with_for_update=True) is None:
+            return
+        connection = session.connection()
+        files = select(col(BlobRow.id)).where(col(BlobRow.subject_id) == subject_id)
+        blob_ids = [blob_id for (blob_id,) in connection.execute(files)]
+        removed = _rows_of(connection, subject_id)
+        tombstone(session, subject_id)
+        connection.execute(delete(SubjectKey).where(col(SubjectKey.subject_id) == subject_id))
+        _refuse_remains(connection, subject_id)
+        counts = json.dumps(removed | {"files": len(blob_ids)})
+        session.add(Erasure(subject_id=subject_id, counts=counts, blobs_left=json.dumps(blob_ids)))
+        audit.record(session, actor, "subject.erase", subject_id, rows=sum(removed.values()))
+
+
+def _row(engine: Engine, subject_id: SubjectId) -> Erasure:
+    with reading(engine) as session:
+        row = session.get(Erasure, subject_id)
+    if row is None:
+        msg = f"there is no subject {subject_id}"
+        raise NotFound(msg, hint="`likeness subject list` names them all, with their ids.")
+    return row
+
+
+def _rows_of(connection: Connection, subject_id: str) -> dict[str, int]:
+    """Count what hangs on a subject's key, in every table of the database that says so itself."""
+    counts: dict[str, int] = {}
+    for name in sorted(inspect(connection).get_table_names()):
+        for key in inspect(connection).get_foreign_keys(name):
+            if key["referred_table"] == SubjectKey.__tablename__:
+                column = Table(name, MetaData(), autoload_with=connection, resolve_fks=False).c[
+                    key["constrained_columns"][0]
+                ]
+                count = select(func.count()).where(column == subject_id)
+                counts[name] = connection.execute(count).scalar_one()
+    return counts
+
+
+def _refuse_remains(connection: Connection, subject_id: str) -> None:
+    left = {name: count for name, count in _rows_of(connection, subject_id).items() if count}
+    if left:  # the cascade is the database's; where it is switched off nothing may be called erased
+        msg = f"rows of the subject would stay behind: {', '.join(left)}"
+        raise StorageError(msg, hint="The database does not enforce foreign keys; nothing was erased.")
+
+
+def _scrub(engine: Engine) -> None:
+    try:
+        busy = _scrub_sqlite(engine) if engine.dialect.name == "sqlite" else _scrub_postgres(engine)
+    except DBAPIError as exc:
+        raise _not_scrubbed() from exc
+    if busy:
+        raise _not_scrubbed()
+
+
+def _not_scrubbed() -> StorageError:
+    msg = (
+        "the subject's key is destroyed, but the database's log could not be cleared: somebody reads from it"
+    )
+    return StorageError(
+        msg, hint="Erase the same subject again: it finishes what is left and gives the receipt."
+    )
+
+
+def _scrub_sqlite(engine: Engine) -> bool:
+    """Move the log into the database and cut it off; what was deleted there is zeros (secure_delete)."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        before = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout={SCRUB_WAIT_S * 1000}")
+        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout={before}")
+    finally:
+        connection.close()
+    return bool(busy)
+
+
+def _scrub_postgres(engine: Engine) -> bool:
+    """Write the table of keys anew, since a deleted row rests in its old page until something reuses it."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"SET lock_timeout = '{SCRUB_WAIT_S}s'"))
+        connection.execute(text(f"VACUUM (FULL) {SubjectKey.__tablename__}"))
+        connection.execute(text("RESET lock_timeout"))
+    return False
