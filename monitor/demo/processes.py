@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Self
 from monitor.errors import DemoFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+LIKENESS = (sys.executable, "-m", "monitor.cli")
+"""The `likeness` command of this very installation, whatever PATH says."""
 
 POLITE_SECONDS = 10.0
 """How long a child may take to finish what it is at; an item takes about a second."""
@@ -44,8 +47,9 @@ class Child:
 class Children:
     """The processes of one demo. Leaving the block ends all of them."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, command: Sequence[str] = LIKENESS) -> None:
         self._logs = logs
+        self._command = tuple(command)
         self._all: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -61,7 +65,7 @@ class Children:
         log = self._logs / f"{name}.log"
         with log.open("ab") as out:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "monitor.cli", *arguments],
+                [*self._command, *arguments],
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=out,

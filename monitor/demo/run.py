@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -31,7 +31,9 @@ from monitor.demo.local_server import Answer, LocalServer
 from monitor.demo.pages import add_address
 from monitor.demo.processes import Child, Children, peak_memory_mb
 from monitor.demo.site import PRESIDENT, READER, Site, build_site
+from monitor.demo.sources import Sources, read_lock
 from monitor.errors import DemoFailed
+from monitor.ml.weights import Pull, entries
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.demo.expectations import Expected, Person
-    from monitor.demo.sources import Sources
     from monitor.demo.surroundings import Surroundings
     from monitor.demo.watching import CrawlFigures, Progress, StageTime
     from monitor.ml.archives import Progress as Fetching
@@ -68,6 +69,7 @@ class Request:
 
     home: Path
     sources: Sources
+    settings: Settings
     environ: Mapping[str, str]
     given: Path | None = None
 
@@ -96,7 +98,16 @@ class Result:
     made: Surroundings
     env_file: Path
     worker_peak_mb: float | None
+    model_ids: tuple[str, ...]
     seconds: float
+
+
+def request_of(
+    settings: Settings, home: Path, environ: Mapping[str, str], given: Path | None = None
+) -> Request:
+    """Say what to run: the demo's files are cached beside the models."""
+    cache = settings.models_dir.parent / "demo"
+    return Request(home, Sources(read_lock(), cache), settings, environ, given)
 
 
 class _Clock:
@@ -142,9 +153,9 @@ def run_demo(request: Request, screen: Screen) -> Result:
     """
     clock = _Clock(screen.step)
     with ExitStack() as stack:
-        clock.begin("Looking for the demo's pictures and recordings")
-        request.sources.fill(screen.fetching, request.given)
-        clock.end("pictures and recordings")
+        clock.begin("Looking for the models, pictures and recordings")
+        _fetch(request, screen)
+        clock.end("models, pictures, recordings")
         clock.begin("Building the site and enrolling two people")
         stage = _set_up(request, stack)
         clock.end("site, keys, enrolment")
@@ -159,6 +170,23 @@ def run_demo(request: Request, screen: Screen) -> Result:
         result = _judged(stage, clock, peak, finished=finished)
         clock.begin("Ending the processes")
     return replace(result, seconds=time.monotonic() - clock.began)
+
+
+def serve_pages(result: Result, environ: Mapping[str, str]) -> None:
+    """Serve the web pages of an ended demo until Ctrl-C. Raises DemoFailed when they end by themselves."""
+    env = surroundings.environment(environ, surroundings.read_env_file(result.env_file))
+    with Children(result.made.logs) as children, suppress(KeyboardInterrupt):
+        children.start("serve", ["serve", "--port", str(result.made.port)], env)
+        while True:
+            children.check()
+            time.sleep(POLL_S)
+
+
+def _fetch(request: Request, screen: Screen) -> None:
+    request.sources.fill(screen.fetching, request.given)
+    wanted = entries(request.settings.pack)
+    if not any(entry.must_acknowledge for entry in wanted):
+        Pull(request.settings.models_dir, None, screen.fetching).run(wanted)
 
 
 def _set_up(request: Request, stack: ExitStack) -> _Stage:
@@ -259,6 +287,7 @@ def _judged(stage: _Stage, clock: _Clock, peak: float | None, *, finished: bool)
         made=stage.made,
         env_file=env_file,
         worker_peak_mb=peak,
+        model_ids=watching.model_ids(stage.engine),
         seconds=0.0,
     )
 

@@ -126,3 +126,9 @@ def write_env_file(made: Surroundings, settings: Mapping[str, str]) -> Path:
     made.env_file.touch(mode=0o600)
     made.env_file.write_text("".join(lines), "utf-8")
     return made.env_file
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read what `write_env_file` wrote."""
+    pairs = (line.partition("=") for line in path.read_text("utf-8").splitlines())
+    return {name: shlex.split(value)[0] for name, _, value in pairs}

@@ -14,7 +14,7 @@ from crawlers.tables import CrawlRun, SeenUrl
 from monitor import findings
 from monitor.db import reading
 from monitor.demo.expectations import DONE, Sighting
-from monitor.tables import Finding, MediaItem, StageRun
+from monitor.tables import Finding, MediaItem, StageRun, Template
 from monitor.values import FindingId, OriginKind
 
 if TYPE_CHECKING:
@@ -151,6 +151,12 @@ def crawl_figures(engine: Engine) -> CrawlFigures:
         media_known=sum(run.media_known for run in runs),
         seconds=sum((run.finished_at - run.started_at).total_seconds() for run in runs if run.finished_at),
     )
+
+
+def model_ids(engine: Engine) -> tuple[str, ...]:
+    """Name the models that the enrolled were read with."""
+    with reading(engine) as session:
+        return tuple(sorted(session.exec(select(Template.model_id).distinct()).all()))
 
 
 def _counts(session: Session, column: str) -> Counter[str]:
