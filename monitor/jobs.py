@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from alerts.interfaces import Channel
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.pipeline import Tools
@@ -71,7 +72,7 @@ def run_worker(
 
 
 def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell | None:
-    """Join alerts and enrolment: give what tells everything that is due, or None where no channel is set up."""
+    """Join alerts and enrolment: give what tells all that is due, or None where no channel is set up."""
     from alerts.channels.email import SmtpEmail  # noqa: PLC0415 - a scan needs none of this
     from alerts.channels.sms import TwilioSms  # noqa: PLC0415
     from alerts.interfaces import Contact  # noqa: PLC0415
@@ -79,7 +80,7 @@ def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell 
     from alerts.outbox import tell_due  # noqa: PLC0415
     from enrollment.contacts import EnrolledContacts  # noqa: PLC0415
 
-    channels = [
+    channels: list[Channel] = [
         *([SmtpEmail.from_settings(settings)] if settings.smtp_host else []),
         *([TwilioSms.from_settings(settings)] if settings.twilio_account else []),
     ]
@@ -120,12 +121,12 @@ class _Rounds:
             self._tell()
         except (LikenessError, SQLAlchemyError) as exc:
             log.warning("could_not_tell", error=getattr(exc, "code", type(exc).__name__))
-        except Exception:  # noqa: BLE001 - edge: telling must never end the watching, and is tried again
+        except Exception:  # edge: telling must never end the watching, and is tried again
             log.exception("telling_failed")
 
 
 def sweep(engine: Engine, blobs: BlobStore, ownerless: set[BlobId]) -> set[BlobId]:
-    """Delete the bytes that no row names now and none named the last time; give those seen for the first time.
+    """Delete the bytes that no row names now nor did the last time; give those seen for the first time.
 
     Bytes are stored before their row and deleted after it, so a crash between the two leaves some behind.
     """

@@ -19,8 +19,8 @@ def worker(
 ) -> None:
     """Look at every media item that came in, record findings with their evidence, and tell people.
 
-    Needs a key-encryption key (LIKENESS_KEK_FILE) and the models (`likeness models pull`). Ctrl-C or SIGTERM lets
-    the items in hand end first. Several workers may share one database.
+    Needs a key-encryption key (LIKENESS_KEK_FILE) and the models (`likeness models pull`). Ctrl-C or
+    SIGTERM lets the items in hand end first. Several workers may share one database.
     """
     from monitor import log
     from monitor.jobs import run_worker
