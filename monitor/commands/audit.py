@@ -55,15 +55,10 @@ def show(
 
 
 def _engine() -> Engine:
-    from monitor.db import open_engine
-    from monitor.migrations import upgrade
+    from monitor.assembly import open_ledger
     from monitor.settings import load_settings
 
-    settings = load_settings()
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = open_engine(settings.database)
-    upgrade(engine)
-    return engine
+    return open_ledger(load_settings())
 
 
 def _parse_head(head: str) -> tuple[int, str]:

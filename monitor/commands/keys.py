@@ -124,14 +124,10 @@ def rotate(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 
 
 def _open() -> tuple[Engine, KeyEncryptionKeys]:
+    from monitor.assembly import open_ledger
     from monitor.crypto import KeyEncryptionKeys
-    from monitor.db import open_engine
-    from monitor.migrations import upgrade
     from monitor.settings import load_settings
 
     settings = load_settings()
     keks = KeyEncryptionKeys.from_settings(settings)
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = open_engine(settings.database)
-    upgrade(engine)
-    return engine, keks
+    return open_ledger(settings), keks
