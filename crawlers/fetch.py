@@ -66,7 +66,9 @@ class Answer:
 class Fetcher:
     """Fetches for one source. Safe for use from many threads; connections are kept and shared."""
 
-    def __init__(self, rules: Rules, limits: Limits, user_agent: str, sniff: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, rules: Rules, limits: Limits, user_agent: str, sniff: Callable[[bytes], object]
+    ) -> None:
         """Keep the rules. `sniff` gets the first bytes and raises NotMedia when they are not media."""
         self._rules, self._limits, self._sniff = rules, limits, sniff
         self._headers = {

@@ -1,0 +1,35 @@
+"""What the parts of one crawl share. Made by run.py, handed to the spider, read by everybody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from crawlers.fetch import Fetcher
+    from crawlers.fetch_guard import Rules
+    from crawlers.runs import Tally
+    from crawlers.seen import SeenBook
+    from crawlers.tables import Source
+    from monitor.intake import Door
+
+PART: Final = "part"
+"""Key in a request's meta: `page`, `media`, or `robots`."""
+
+ROBOTS: Final = "robots"
+
+ASKED: Final = "asked_url"
+"""Key in a request's meta: the address as a page gave it, before any redirect."""
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """One crawl of one source. `door` takes media in and opens none: it holds a public key only."""
+
+    source: Source
+    rules: Rules
+    book: SeenBook
+    tally: Tally
+    fetcher: Fetcher
+    door: Door
+    user_agent: str

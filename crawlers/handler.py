@@ -1,0 +1,71 @@
+"""Where Scrapy's requests leave the machine: pages by Twisted, media by our own fetcher in threads.
+
+Both go through Scrapy's downloader, so pages and media of one host share its pace, robots.txt,
+redirects and retries. The guard stands here as well, because every hop comes through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
+from scrapy.exceptions import CannotResolveHostError
+from scrapy.http import Response
+
+from crawlers.eyes import PART, Eyes
+from crawlers.fetch_guard import check_url
+from crawlers.resolver import REFUSED_HOSTS
+from crawlers.seen import MEDIA
+from monitor.errors import FetchRefused
+
+if TYPE_CHECKING:
+    from scrapy import Request
+
+MEDIA_THREADS: Final = 16
+"""Media fetched at once, over all hosts. They wait for the network, not for a core."""
+
+CONDITIONS: Final = ("If-None-Match", "If-Modified-Since")
+UNDONE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that no longer say the truth about a body that our fetcher has decoded."""
+
+
+class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's types are skipped
+    """The only way out. Set for http and https; every other scheme has no handler at all."""
+
+    lazy = False
+
+    def __init__(self, crawler: Any) -> None:  # noqa: ANN401 - as above
+        """Take what the crawl shares from its spider."""
+        super().__init__(crawler)
+        self._eyes: Eyes = crawler.spider.eyes
+        self._threads = ThreadPoolExecutor(MEDIA_THREADS, thread_name_prefix="fetch")
+
+    async def download_request(self, request: Request) -> Response:
+        """Download one request. Raises FetchError or Scrapy's own download errors."""
+        target = check_url(request.url, self._eyes.rules)
+        if request.meta.get(PART) == MEDIA:
+            return await self._media(request)
+        try:
+            return await super().download_request(request)
+        except CannotResolveHostError as exc:
+            why = REFUSED_HOSTS.get((target.host, target.port))
+            if why is None:
+                raise
+            raise FetchRefused(why) from exc
+
+    async def _media(self, request: Request) -> Response:
+        sent = {name: request.headers.get(name) for name in CONDITIONS}
+        conditions = {name: value.decode("latin-1") for name, value in sent.items() if value}
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._threads, self._eyes.fetcher.get, request.url, conditions)
+        request.meta["download_latency"] = answer.latency_s
+        headers = {name: value for name, value in answer.headers.items() if name not in UNDONE}
+        return Response(request.url, status=answer.status, headers=headers, body=answer.body)
+
+    async def close(self) -> None:
+        """Close connections and threads."""
+        await super().close()
+        self._eyes.fetcher.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,140 @@
+"""Manners: robots.txt obeyed or the host left alone, pages of the right kind only, a host's pace kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from scrapy import Request, signals
+from scrapy.exceptions import StopDownload
+from scrapy.http.request import NO_CALLBACK
+from scrapy.robotstxt import ProtegoRobotParser
+from scrapy.utils.httpobj import urlparse_cached
+
+from crawlers.eyes import PART, ROBOTS, Eyes
+from crawlers.outcomes import NotAllowed, RobotsUnreadable, outcome_of
+from crawlers.seen import PAGE
+
+if TYPE_CHECKING:
+    from scrapy.http import Response
+
+ROBOTS_S: Final = 10.0
+"""Seconds to get robots.txt. A host that is slower is left alone for this run."""
+
+ROBOTS_BYTES: Final = 512 * 1024
+"""Bytes of robots.txt that are read; RFC 9309 asks for 500 KiB at least."""
+
+LONGEST_DELAY_S: Final = 60.0
+"""Crawl-delay and Retry-After are kept up to this."""
+
+BUSY: Final = frozenset({429, 503})
+"""A host that answers this wants us to slow down."""
+
+PAGE_TYPES: Final = (
+    "text/html",
+    "application/xhtml",
+    "text/xml",
+    "application/xml",
+    "+xml",
+    "json",
+    "text/plain",
+    "gzip",
+)
+"""Parts of content types that a page, feed or sitemap may have; anything else is not read."""
+
+
+class Manners:
+    """Asks each host for its robots.txt once, before anything else, and keeps to it.
+
+    RFC 9309: a host without one (4xx) allows everything; a host that cannot give it now (no answer, 5xx)
+    allows nothing, in this run. The latter is written down with the run.
+    """
+
+    def __init__(self, crawler: Any) -> None:  # noqa: ANN401 - Scrapy's types are skipped
+        """Connect to what the crawl shares."""
+        self._crawler = crawler
+        self._eyes: Eyes = crawler.spider.eyes
+        self._asked: dict[str, asyncio.Future[ProtegoRobotParser | str]] = {}
+        crawler.signals.connect(self._headers_received, signals.headers_received)
+
+    @classmethod
+    def from_crawler(cls, crawler: Any) -> Manners:  # noqa: ANN401 - as above
+        """Build it the way Scrapy does."""
+        return cls(crawler)
+
+    async def process_request(self, request: Request) -> None:
+        """Let a request pass only if robots.txt of its host says so. Raises NotAllowed."""
+        if request.meta.get(PART) == ROBOTS:
+            return
+        parts = urlparse_cached(request)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self._asked:
+            self._asked[origin] = asyncio.ensure_future(self._ask(origin))
+        rules = await asyncio.shield(self._asked[origin])
+        if isinstance(rules, str):
+            msg = f"robots.txt of {parts.netloc} could not be read: {rules}"
+            raise RobotsUnreadable(msg)
+        if not rules.allowed(request.url, self._eyes.user_agent):
+            msg = f"robots.txt of {parts.netloc} asks us not to"
+            raise NotAllowed(msg)
+        if self._pace_of(rules) is not None:
+            request.meta["autothrottle_dont_adjust_delay"] = True
+
+    async def _ask(self, origin: str) -> ProtegoRobotParser | str:
+        """Get robots.txt, or one sentence on why it could not be read."""
+        meta = {
+            PART: ROBOTS,
+            "download_timeout": ROBOTS_S,
+            "download_maxsize": ROBOTS_BYTES,
+            "dont_retry": True,
+            "allow_offsite": True,
+            "autothrottle_dont_adjust_delay": True,
+        }
+        request = Request(f"{origin}/robots.txt", priority=1000, meta=meta, callback=NO_CALLBACK)
+        try:
+            response = await self._crawler.engine.download_async(request)
+        except Exception as exc:  # noqa: BLE001 - edge: whatever went wrong, the answer is the same
+            return self._left_alone(origin, outcome_of(exc)[1])
+        if response.status >= 500 or response.status in BUSY or 300 <= response.status < 400:
+            return self._left_alone(origin, f"status {response.status}")
+        body = response.body if response.status == 200 else b""
+        rules = ProtegoRobotParser.from_crawler(self._crawler, body)
+        self._keep_pace(request, rules)
+        self._crawler.spider.sitemaps[origin] = tuple(rules.rp.sitemaps)
+        return rules
+
+    def _left_alone(self, origin: str, why: str) -> str:
+        self._eyes.tally.refused_hosts[origin] = why
+        return why
+
+    def _pace_of(self, rules: ProtegoRobotParser) -> float | None:
+        delay = rules.rp.crawl_delay(self._eyes.user_agent)
+        return None if delay is None else min(float(delay), LONGEST_DELAY_S)
+
+    def _keep_pace(self, request: Request, rules: ProtegoRobotParser) -> None:
+        """Give a host that names a Crawl-delay one request at a time, that far apart."""
+        delay = self._pace_of(rules)
+        if delay is None:
+            return
+        downloader = self._crawler.engine.downloader
+        key = downloader.get_slot_key(request)
+        downloader.per_slot_settings[key] = {"concurrency": 1, "delay": delay, "jitter": 0.0}
+        slot = downloader.slots.get(key)
+        if slot is not None:
+            slot.concurrency, slot.delay, slot.jitter = 1, delay, 0.0
+
+    def process_response(self, request: Request, response: Response) -> Response:
+        """Slow down for a host that asks for it."""
+        if response.status in BUSY:
+            slot = self._crawler.engine.downloader.slots.get(request.meta.get("download_slot"))
+            asked = response.headers.get("Retry-After", b"").decode("latin-1")
+            if slot is not None:
+                wished = float(asked) if asked.isdigit() else max(1.0, 2 * slot.delay)
+                slot.delay = min(max(slot.delay, wished), LONGEST_DELAY_S)
+        return response
+
+    def _headers_received(self, headers: Any, request: Request) -> None:  # noqa: ANN401 - as above
+        """Stop a page whose type says that it is none, before its body is read."""
+        kind = (headers.get("Content-Type") or b"").decode("latin-1").lower()
+        if request.meta.get(PART) == PAGE and kind and not any(part in kind for part in PAGE_TYPES):
+            raise StopDownload(fail=True)

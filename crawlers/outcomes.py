@@ -1,0 +1,65 @@
+"""What went wrong with a request, as a stable code and one sentence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scrapy.exceptions import (
+    DownloadCancelledError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    StopDownload,
+)
+from scrapy.spidermiddlewares.httperror import HttpError
+
+from monitor.errors import (
+    FetchFailed,
+    FetchRefused,
+    FetchTimeout,
+    FetchTooLarge,
+    FetchWrongType,
+    LikenessError,
+)
+
+LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that pass; the others are the server's considered answer."""
+
+
+class NotAllowed(IgnoreRequest):  # type: ignore[misc]  # Scrapy's types are skipped
+    """Robots.txt said no, or could not be read. `code` goes into the record."""
+
+    code = "robots"
+
+    def __init__(self, reason: str) -> None:
+        """Keep one sentence for the record."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RobotsUnreadable(NotAllowed):
+    """Nobody can know what robots.txt asks, so nothing of the host is fetched in this run."""
+
+    code = "robots_unreadable"
+
+
+_SAID: Final = (
+    (StopDownload, FetchWrongType.code, "neither a page nor a feed by its type"),
+    (DownloadTimeoutError, FetchTimeout.code, "the server was too slow"),
+    (DownloadCancelledError, FetchTooLarge.code, "larger than a page may be; the rest was not read"),
+    (IgnoreRequest, FetchRefused.code, "led away too often, or off the site"),
+)
+
+
+def outcome_of(error: BaseException) -> tuple[str, str]:
+    """Give (code, reason) of a request that gave nothing."""
+    if isinstance(error, LikenessError):
+        return error.code, error.message
+    if isinstance(error, NotAllowed):
+        return error.code, error.reason
+    if isinstance(error, HttpError):
+        status = error.response.status
+        return (FetchFailed.code if status in LATER else f"http_{status}"), f"the server answered {status}"
+    for kind, code, reason in _SAID:
+        if isinstance(error, kind):
+            return code, reason
+    return FetchFailed.code, type(error).__name__

@@ -1,0 +1,157 @@
+"""One crawl of one source: one process, because Twisted's reactor runs once in a process's life.
+
+1. find the source and take its lease, so that nobody else crawls it now;
+2. make the door from the public intake key: this process can put media in and open none of it;
+3. read what was seen before and open the record of the run;
+4. let Scrapy walk, while a thread writes down what happened;
+5. close the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from crawlers import lease, runs, sources
+from crawlers.eyes import Eyes
+from crawlers.fetch import Fetcher, Limits
+from crawlers.journal import Journal
+from crawlers.seen import LOOKED, read_book
+from crawlers.settings import scrapy_settings, user_agent
+from monitor.blobs import BlobStore
+from monitor.db import open_engine, reading
+from monitor.errors import LeaseLost, LikenessError
+from monitor.intake import Door, kind_of
+from monitor.subject_keys import intake_sealer
+from monitor.values import SourceId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from crawlers.tables import Source
+    from monitor.settings import Settings
+
+GRACEFUL: Final = "finished"
+"""Scrapy's word for a crawl that ended because there was nothing left to ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one crawl did, for people and for `--json`."""
+
+    source: str
+    run_id: str
+    state: str
+    counts: dict[str, Any]
+    failed_code: str | None = None
+    failed_reason: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it flat."""
+        head = {"source": self.source, "run_id": self.run_id, "state": self.state}
+        return head | self.counts | {"failed_code": self.failed_code, "failed_reason": self.failed_reason}
+
+
+def crawl(settings: Settings, name: str, *, by_hand: bool = True) -> Report:
+    """Crawl one source now. Once in the life of a process.
+
+    `by_hand` looks again, at once, at media seen before somebody enrolled; scheduled runs wait a day.
+
+    Raises:
+        NotFound: no such source.
+        ConfigError: nobody is named as the operator of the crawler.
+        KeyMissing: the service has no intake key yet.
+        LeaseLost: the source is being crawled by another process.
+        StorageError: what happened could not be written.
+    """
+    agent = user_agent(settings.crawl_contact)
+    engine = open_engine(settings.database)
+    try:
+        with reading(engine) as session:
+            source = sources.find(session, name)
+        with _held(engine, f"crawl:{source.id}") as held:
+            return _crawl(engine, _eyes(settings, engine, source, agent, by_hand=by_hand), held)
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _held(engine: Engine, name: str) -> Iterator[tuple[str, str]]:
+    who = lease.owner()
+    if not lease.take(engine, name, who):
+        msg = "this source is being crawled by another process"
+        raise LeaseLost(msg, hint="Wait for it to end, or look at it with `likeness source show`.")
+    try:
+        yield name, who
+    finally:
+        lease.release(engine, name, who)
+
+
+def _eyes(settings: Settings, engine: Engine, source: Source, agent: str, *, by_hand: bool) -> Eyes:
+    rules = sources.rules(source)
+    most = min(settings.fetch_max_bytes, settings.max_bytes)
+    return Eyes(
+        source=source,
+        rules=rules,
+        book=read_book(engine, SourceId(source.id), by_hand=by_hand),
+        tally=runs.Tally(),
+        fetcher=Fetcher(rules, Limits(most, settings.fetch_seconds), agent, kind_of),
+        door=Door(engine, BlobStore(settings.blobs), intake_sealer(engine), settings.max_bytes),
+        user_agent=agent,
+    )
+
+
+def _crawl(engine: Engine, eyes: Eyes, held: tuple[str, str]) -> Report:
+    run_id = runs.begin(engine, SourceId(eyes.source.id))
+    try:
+        with Journal(engine, eyes.book, eyes.tally, run_id, held) as journal:
+            reason = walk(eyes, journal)
+            journal.check()
+    except LikenessError as exc:
+        return _closed(engine, eyes, run_id, runs.FAILED, (exc.code, exc.message))
+    state, failed = _verdict(eyes, reason)
+    return _closed(engine, eyes, run_id, state, failed)
+
+
+def _verdict(eyes: Eyes, reason: str) -> tuple[str, tuple[str, str] | None]:
+    """Say how a run ended. One that could not even read the source's own address has failed."""
+    first = eyes.book.seen(eyes.source.url)
+    if (
+        eyes.tally.pages == 0
+        and eyes.tally.media_found == 0
+        and first is not None
+        and first.code not in LOOKED
+    ):
+        return runs.FAILED, (first.code, first.reason or "")
+    return (runs.FINISHED if reason == GRACEFUL else runs.STOPPED), None
+
+
+def _closed(engine: Engine, eyes: Eyes, run_id: str, state: str, failed: tuple[str, str] | None) -> Report:
+    runs.end(engine, run_id, eyes.tally, state, failed)
+    code, why = failed or (None, None)
+    return Report(eyes.source.name, run_id, state, eyes.tally.plain(), code, why)
+
+
+def walk(eyes: Eyes, journal: Journal) -> str:
+    """Run Scrapy until there is nothing left to ask for, or a signal ends it. Gives its reason."""
+    from scrapy.crawler import AsyncCrawlerProcess  # noqa: PLC0415 - importing Scrapy takes a second
+
+    from crawlers.spiders.site import SiteSpider  # noqa: PLC0415 - as above
+
+    logging.disable(logging.INFO)  # Scrapy announces itself, and sets its own loggers to DEBUG
+    process = AsyncCrawlerProcess(scrapy_settings(eyes.source, eyes.rules, eyes.user_agent))
+    logging.getLogger("scrapy").setLevel(logging.WARNING)
+    logging.disable(logging.NOTSET)
+    crawler = process.create_crawler(SiteSpider)
+    done = process.crawl(crawler, eyes=eyes)
+    loop = asyncio.get_event_loop()
+    journal.on_lost = lambda: loop.call_soon_threadsafe(lambda: loop.create_task(process.stop()))
+    process.start()
+    if done.done() and not done.cancelled() and (fault := done.exception()) is not None:
+        raise fault
+    return str(crawler.stats.get_value("finish_reason") or "killed")

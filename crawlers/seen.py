@@ -1,0 +1,208 @@
+"""What was looked at before, in memory for one crawl, written to the database behind its back.
+
+A crawl decides in memory and never waits for the database. What happened is written in batches by one
+thread; a crawl that is killed loses at most the last batch, and those addresses are simply looked at
+again, for intake knows their content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col, select
+
+from crawlers.tables import SeenUrl
+from monitor.db import reading, utc_now
+from monitor.errors import LikenessError, StorageFull
+from monitor.tables import GalleryEvent, MediaItem
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlmodel import Session
+
+    from monitor.values import SourceId
+
+PAGE: Final = "page"
+MEDIA: Final = "media"
+TAKEN: Final = "taken"
+UNCHANGED: Final = "unchanged"
+LOOKED: Final = frozenset({TAKEN, UNCHANGED})
+
+RECHECK: Final = timedelta(days=1)
+"""Media with validators are asked for again, conditionally, no sooner than this: their address may hold
+another picture by then."""
+
+REFETCH: Final = timedelta(days=7)
+"""Media without validators, and what was refused for good, are asked for again no sooner than this."""
+
+RELOOK: Final = timedelta(days=1)
+"""Media looked at before somebody enrolled are fetched again for them, in scheduled runs no sooner than
+this after the last look, so that frequent enrolments do not load a site again and again. A run by hand
+does it at once."""
+
+MAX_ATTEMPTS: Final = 5
+"""Failed fetches in a row after which an address waits for REFETCH like one that was refused for good."""
+
+LONGEST_VALIDATOR: Final = 512
+"""Characters of an ETag or date that are kept and sent back; longer ones are not validators."""
+
+LONGEST_REASON: Final = 300
+"""Characters of a reason that are kept for the operator."""
+
+
+def _retryable(kind: type[LikenessError]) -> set[str]:
+    below: set[str] = set().union(*(_retryable(one) for one in kind.__subclasses__()))
+    return below | ({kind.code} if kind.retryable else set())
+
+
+RETRYABLE: Final = frozenset(_retryable(LikenessError))
+"""Every stable code of an error that doing the same again later can cure."""
+
+NOT_ITS_FAULT: Final = frozenset({StorageFull.code, "robots", "robots_unreadable"})
+"""Our own full disk, or a robots.txt: the address itself was not asked, so it is asked in the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last look at one address. `gallery_seq` is how far the gallery had read when it was matched."""
+
+    url: str
+    part: str
+    code: str
+    looked_at: datetime
+    page_url: str | None = None
+    title: str | None = None
+    reason: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    sha256: str | None = None
+    media_id: str | None = None
+    shows: bytes | None = None
+    attempts: int = 0
+    gallery_seq: int | None = None
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """The headers that ask "only if it has changed", or nothing where the server gave no validator."""
+        pairs = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in pairs.items() if value}
+
+
+def key_of(url: str) -> str:
+    """Give the key of an address: SHA-256 in hex."""
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+class SeenBook:
+    """All addresses of one source. Used by the crawl's own thread; `take_batch` by the writer's too."""
+
+    def __init__(self, source_id: SourceId, rows: dict[str, Seen], newest_add: int, *, by_hand: bool) -> None:
+        """Keep what `read_book` read. `newest_add` is the sequence number of the last enrolment."""
+        self._source_id, self._rows, self._newest_add, self._by_hand = source_id, rows, newest_add, by_hand
+        self._batch: dict[str, Seen] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, url: str, part: str) -> dict[str, str] | None:
+        """Say whether to ask for an address now: None for no, else the conditional headers to send."""
+        seen = self._rows.get(key_of(url))
+        if seen is None or (part == PAGE and seen.shows is None):
+            return {}
+        return seen.conditions if part == PAGE else self._ask_media(seen, utc_now() - seen.looked_at)
+
+    def _ask_media(self, seen: Seen, age: timedelta) -> dict[str, str] | None:
+        if seen.code not in LOOKED:
+            soon = seen.code in NOT_ITS_FAULT or (seen.code in RETRYABLE and seen.attempts < MAX_ATTEMPTS)
+            return seen.conditions if soon or age >= REFETCH else None
+        if self._missed_somebody(seen) and (self._by_hand or age >= RELOOK):
+            return {}
+        conditions = seen.conditions
+        return conditions if age >= (RECHECK if conditions else REFETCH) else None
+
+    def _missed_somebody(self, seen: Seen) -> bool:
+        return seen.gallery_seq is not None and seen.gallery_seq < self._newest_add
+
+    def seen(self, url: str) -> Seen | None:
+        """Give the last look at an address, or None."""
+        return self._rows.get(key_of(url))
+
+    def shows(self, url: str) -> bytes | None:
+        """Give what a page showed when it was last read, packed."""
+        seen = self._rows.get(key_of(url))
+        return None if seen is None else seen.shows
+
+    def looked(self, url: str, part: str, code: str, **facts: Any) -> None:  # noqa: ANN401 - the fields of Seen
+        """Note a look that gave something: `facts` are fields of Seen."""
+        key = key_of(url)
+        before = self._rows.get(key)
+        kept = Seen(url, part, code, utc_now()) if before is None or code == TAKEN else before
+        self._put(key, replace(kept, url=url, part=part, code=code, looked_at=utc_now(), attempts=0, **facts))
+
+    def failed(self, url: str, part: str, code: str, reason: str, page_url: str | None = None) -> None:
+        """Note a look that failed. What an earlier look gave is kept, so that it can still be compared."""
+        key = key_of(url)
+        before = self._rows.get(key) or Seen(url, part, code, utc_now(), page_url)
+        attempts = before.attempts + (0 if code in NOT_ITS_FAULT else 1)
+        note = reason[:LONGEST_REASON]
+        self._put(key, replace(before, code=code, reason=note, looked_at=utc_now(), attempts=attempts))
+
+    def _put(self, key: str, seen: Seen) -> None:
+        self._rows[key] = seen
+        with self._lock:
+            self._batch[key] = seen
+
+    def take_batch(self) -> dict[str, Seen]:
+        """Take what is not written yet."""
+        with self._lock:
+            batch, self._batch = self._batch, {}
+        return batch
+
+    def give_back(self, batch: dict[str, Seen]) -> None:
+        """Take back a batch that could not be written; newer looks win."""
+        with self._lock:
+            self._batch = batch | self._batch
+
+    def write(self, session: Session, batch: dict[str, Seen]) -> None:
+        """Write a batch in the caller's transaction."""
+        if batch:
+            rows = [
+                {"source_id": self._source_id, "url_key": key, **_columns(one)} for key, one in batch.items()
+            ]
+            session.connection().execute(_upsert(session.get_bind().dialect.name), rows)
+
+
+_KEY = ("source_id", "url_key")
+_COLUMNS = tuple(name for name in Seen.__slots__ if name != "gallery_seq")
+
+
+def _columns(seen: Seen) -> dict[str, Any]:
+    return {name: getattr(seen, name) for name in _COLUMNS} | {"first_seen_at": seen.looked_at}
+
+
+def _upsert(dialect: str) -> Any:  # noqa: ANN401 - two classes of the same interface
+    table = SeenUrl.__table__  # type: ignore[attr-defined]  # SQLModel makes it
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    return insert.on_conflict_do_update(
+        index_elements=list(_KEY), set_={name: insert.excluded[name] for name in _COLUMNS}
+    )
+
+
+def read_book(engine: Engine, source_id: SourceId, *, by_hand: bool) -> SeenBook:
+    """Read everything that is known of a source's addresses."""
+    known = select(SeenUrl, MediaItem.gallery_seq).join(
+        MediaItem, col(MediaItem.id) == col(SeenUrl.media_id), isouter=True
+    )
+    with reading(engine) as session:
+        found = session.exec(known.where(SeenUrl.source_id == source_id)).all()
+        rows = {
+            row.url_key: Seen(**{name: getattr(row, name) for name in _COLUMNS}, gallery_seq=gallery_seq)
+            for row, gallery_seq in found
+        }
+        adds = select(func.max(GalleryEvent.seq)).where(GalleryEvent.kind == "add")
+        newest = session.exec(adds).one()
+    return SeenBook(source_id, rows, newest or 0, by_hand=by_hand)
