@@ -89,6 +89,8 @@ def _run(settings: Settings, host: str, port: int) -> None:
 
 @contextlib.contextmanager
 def _children(verbs: tuple[str, ...]) -> Iterator[None]:
+    # uvicorn ends by raising the signal that it got once more; the default would leave the children alone.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     started = [subprocess.Popen([sys.executable, "-m", "monitor.cli", verb]) for verb in verbs]
     try:
         yield
