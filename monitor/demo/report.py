@@ -147,7 +147,7 @@ def _licences(lock: Lock) -> Table:
 def _messages(result: Result) -> Table:
     table = _table("Delivered", "to", "as", "says")
     for mail in result.mails:
-        table.add_row(mail.to, str(mail.path), _gist(mail))
+        table.add_row(mail.to, str(mail.path.relative_to(result.made.home)), _gist(mail))
     for number, text in enumerate(result.texts, 1):
         table.add_row(text.to, f"SMS {number}", text.body)
     return table
@@ -175,7 +175,7 @@ def _open_again(result: Result) -> Panel:
         f"  set -a; . {result.env_file}; set +a; likeness serve --port {result.made.port}",
         f"  {link_of(result) or 'no mail carries a link'}",
         "",
-        f"Logs: {result.made.logs}   Everything else: {result.made.home}",
+        f"Mails, logs and everything else: {result.made.home}",
     ]
     return Panel("\n".join(lines), title="Look for yourself", title_align="left", box=box.ROUNDED)
 
