@@ -251,7 +251,7 @@ class Clip:
         try:
             said = self._json(length)
             return SAID[_text(said, "code")](_text(said, "reason"))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return Unreadable("the decoder failed and did not say why")
 
     def _json(self, length: int) -> dict[str, Any]:
@@ -278,7 +278,7 @@ class Clip:
     def _checking(self) -> Iterator[None]:
         try:
             yield
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, RecursionError) as exc:
             raise self._lied("a header that makes no sense") from exc
 
     def _lied(self, how: str) -> MediaError:

@@ -119,7 +119,7 @@ def video(
     sound_codec: str = "aac",
 ) -> bytes:
     """Make a video; `pictures` share its length evenly, `samples` at RATE are its sound."""
-    shown = pictures or [pattern(*size, seed) for seed in range(4)]
+    shown = [picture.convert("RGB").resize(size) for picture in pictures or [pattern(*size, seed) for seed in range(4)]]
     count = max(1, round(seconds * fps))
     into = io.BytesIO()
     with av.open(into, "w", format=container) as out:
@@ -127,8 +127,8 @@ def video(
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         track = None if samples is None else out.add_stream(sound_codec, rate=RATE, layout="mono")
         for index in range(count):
-            picture = shown[index * len(shown) // count].convert("RGB").resize(size)
-            out.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            frame = av.VideoFrame.from_image(shown[index * len(shown) // count])
+            out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
         if track is not None:
             _write_sound(out, track, samples, RATE)
