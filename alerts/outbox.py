@@ -29,6 +29,7 @@ from alerts.policy import Policy
 from alerts.render import Envelope, message_of
 from alerts.tables import Alert, Incident
 from monitor import findings
+from monitor import log as logs
 from monitor.db import reading, writing
 from monitor.errors import (
     ChannelDown,
@@ -296,5 +297,4 @@ def _error(exc: DeliveryError) -> dict[str, object]:
 
 
 def _log() -> structlog.stdlib.BoundLogger:
-    log: structlog.stdlib.BoundLogger = structlog.get_logger("alerts.outbox")
-    return log
+    return logs.get("alerts.outbox")

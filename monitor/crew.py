@@ -14,10 +14,10 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import claims
+from monitor import log as logs
 from monitor.claims import Hold
 from monitor.errors import LikenessError
 from monitor.pipeline import begin, look
@@ -37,7 +37,7 @@ LEDGER_DOWN_S = 2.0
 PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 class Crew:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
+from monitor import log as logs
 from monitor.assembly import build_tools, open_ledger
 from monitor.crew import Crew
 from monitor.db import reading, utc_now
@@ -38,7 +38,7 @@ SWEEP_EVERY_S = 600.0
 """How often bytes without a row are looked for. What was there without a row twice is nobody's: whoever
 stores bytes writes their row within seconds."""
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 def run_worker(

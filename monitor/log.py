@@ -69,35 +69,39 @@ def configure(*, json: bool, level: int = logging.INFO, stream: TextIO | None = 
     `json`: one JSON object per line, for machines; otherwise one readable line. `stream` is standard
     error unless given. Calling it again replaces what the last call set up.
     """
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        refuse,
-    ]
-    structlog.configure(
-        processors=[
-            _refuse_arguments,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,  # a later configure() must reach loggers that are in use
-    )
-    _take_over_root(_handler(shared, json=json, stream=stream or sys.stderr), level)
+    _set_up_structlog()
+    _take_over_root(_handler(json=json, stream=stream or sys.stderr), level)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
-    """Make the logger of a module, to be used as `log.info("looked", media_id=...)`."""
+    """Make the logger of a module; every module gets its logger here, never from structlog itself."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
 
 
-def _handler(shared: list[Processor], *, json: bool, stream: TextIO) -> logging.Handler:
+class _Logger(structlog.stdlib.BoundLogger):
+    """Writes the traceback itself; the library's own would reach other handlers a second time, uncleaned."""
+
+    def exception(self, event: str | None = None, *args: object, **facts: object) -> object:
+        """Write an error with the traceback of the exception that is being handled."""
+        return self.error(event, *args, **{"exc_info": True, **facts})
+
+
+def _set_up_structlog() -> None:
+    structlog.configure(
+        processors=[
+            _refuse_arguments,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=_Logger,
+        cache_logger_on_first_use=False,  # a later configure() must reach loggers that are in use
+    )
+
+
+def _handler(*, json: bool, stream: TextIO) -> logging.Handler:
     renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     if not json:
         plain = structlog.dev.plain_traceback  # the rich one prints local variables
@@ -106,7 +110,7 @@ def _handler(shared: list[Processor], *, json: bool, stream: TextIO) -> logging.
     handler.addFilter(_refuse_record_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_SHARED,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -194,3 +198,18 @@ def _clean_text(text: str) -> str:
     text = DUMP_LIKE.sub("refused: dump", text)
     text = KEY_LIKE.sub("refused: key", text)
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... refused: the rest"
+
+
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    refuse,
+]
+
+if not structlog.is_configured():
+    # Before an entry file sets up the log, and in programs that never do, structlog would print local
+    # variables of every traceback. From the first import on, records pass the refusal.
+    _set_up_structlog()

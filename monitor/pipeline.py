@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import claims, findings, subject_keys
 from monitor import gallery as galleries
+from monitor import log as logs
 from monitor.claims import Hold, Looked, Timing, Work
 from monitor.crypto import Context, seal
 from monitor.db import reading, writing
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 GALLERY_WAIT_S = 2.0
 """An item that met a gallery that was not ready is taken up again after this long."""
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,3 +168,26 @@ def test_libraries_that_talk_much_are_quiet(written: io.StringIO) -> None:
     logging.getLogger("httpx").info("GET https://example.org/secret-path")
     logging.getLogger("sqlalchemy.engine").info("INSERT")
     assert written.getvalue() == ""
+
+
+UNCONFIGURED = """
+import os
+from monitor import log
+
+def open_it(password, data_key):
+    raise ValueError(f"no {data_key!r}")
+
+try:
+    open_it(os.environ["CANARY"], os.environ["CANARY"].encode())
+except ValueError:
+    log.get("monitor.somewhere").exception("it failed", smtp_password=os.environ["CANARY"])
+"""
+
+
+def test_a_program_that_never_set_up_the_log_leaks_nothing_either() -> None:
+    environment = {**os.environ, "CANARY": SECRET}
+    done = subprocess.run(
+        [sys.executable, "-c", UNCONFIGURED], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "it failed" in done.stderr
+    assert SECRET not in done.stdout + done.stderr
