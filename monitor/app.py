@@ -14,7 +14,6 @@ from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -29,6 +28,7 @@ from starlette.exceptions import HTTPException
 from alerts.links import Links
 from alerts.web import Pages
 from monitor import assembly, subject_keys
+from monitor import log as logs
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
 from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SubjectErased
@@ -62,6 +62,15 @@ PRIVATE = "no-store"
 
 STATIC = "public, max-age=3600"
 """The style sheet is the same for everybody."""
+
+TITLES = {
+    HTTPStatus.NOT_FOUND: "This page is not here",
+    HTTPStatus.FORBIDDEN: "This page does not open",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side",
+}
+"""What a person reads instead of the phrases of HTTP."""
+
+NOT_HERE = "There is no such page. If a link in a message led here, check that the whole link was copied."
 
 LARGEST_BODY = 16 * 2**10
 """Bytes of a form. The largest one of ours has a few dozen."""
@@ -162,7 +171,8 @@ async def _ours(request: Request, exc: Exception) -> Response:
 
 async def _http(request: Request, exc: Exception) -> Response:
     status = HTTPStatus(exc.status_code) if isinstance(exc, HTTPException) else HTTPStatus.BAD_REQUEST
-    return _problem(request, status, status.phrase.lower().replace(" ", "_"), status.description)
+    said = NOT_HERE if status == HTTPStatus.NOT_FOUND else status.description or status.phrase
+    return _problem(request, status, status.phrase.lower().replace(" ", "_"), said)
 
 
 async def _unusable(request: Request, _exc: Exception) -> Response:
@@ -174,8 +184,8 @@ async def _unusable(request: Request, _exc: Exception) -> Response:
 async def _unknown(request: Request, exc: Exception) -> Response:
     """Tell nothing but a number under which the operator finds the reason in the log."""
     number = uuid.uuid4().hex[:12]
-    structlog.get_logger(__name__).error("request_failed", id=number, error=type(exc).__name__, exc_info=exc)
-    said = "Something went wrong on our side. It is on record; please try again later."
+    logs.get(__name__).error("request_failed", id=number, error=type(exc).__name__, exc_info=exc)
+    said = "It is on record, and it is not your fault. Please try again later."
     return _problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", said, number)
 
 
@@ -183,7 +193,7 @@ def _problem(request: Request, status: HTTPStatus, code: str, detail: str, numbe
     """Answer with problem+json (RFC 9457), or with a page where the asker is a browser."""
     detail = f"{detail[:1].upper()}{detail[1:]}"
     if "text/html" in request.headers.get("accept", ""):
-        page = _problem_page().render(title=status.phrase, detail=detail, id=number)
+        page = _problem_page().render(title=TITLES.get(status, status.phrase), detail=detail, id=number)
         answer: Response = HTMLResponse(page, status)
     else:
         body = {

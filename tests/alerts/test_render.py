@@ -158,7 +158,7 @@ def test_many_places_and_copies_are_counted_and_not_listed(
                 )
     text = " ".join(_tell(sqlite_engine, keys, ana).text.split())
 
-    assert "We found 2 more copies of it." in text
+    assert "We found 2 more copies of it," in text
     assert "and 7 more, listed on your private page" in text
 
 
