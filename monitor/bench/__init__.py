@@ -1,0 +1,21 @@
+"""The measurements behind every number in README.
+
+A bench is a module with one function, `run(request: Request) -> Result`, and a line in BENCHES.
+`likeness bench --list` names them; `likeness bench NAME --data DIR --json FILE` runs one. See frame.py for
+what goes in and what comes out. Figures are named `bench.figure` and are stable: a later version is compared
+with an earlier one by them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+BENCHES: Final[dict[str, tuple[str, str]]] = {
+    "faces": ("monitor.bench.faces", "How well faces are told apart: a folder per person in --data."),
+    "voices": ("monitor.bench.voices", "How well voices are told apart: a folder per speaker in --data."),
+    "demo": (
+        "monitor.demo.bench",
+        "The whole path on this machine: what `likeness demo` finds and how long it takes.",
+    ),
+}
+"""Name of a bench -> (its module, one line of help)."""

@@ -1,0 +1,93 @@
+"""`likeness bench`: the measurements behind every number in README."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.bench import BENCHES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.bench.frame import Result
+
+app = typer.Typer(no_args_is_help=True, help="The measurements behind every number in README.")
+
+
+def _list(asked: bool) -> None:
+    if asked:
+        for name, (_, line) in BENCHES.items():
+            typer.echo(f"{name:10} {line}")
+        raise typer.Exit
+
+
+@app.callback()
+def bench(
+    list_: Annotated[
+        bool, typer.Option("--list", is_eager=True, callback=_list, help="Name every bench and leave.")
+    ] = False,
+) -> None:
+    """Measure, and write figures with their bounds, the data set, the models and the seed."""
+
+
+def _command(name: str) -> Callable[..., None]:
+    def run(
+        data: Annotated[
+            Path | None, typer.Option("--data", "--media", help="The folder to measure on.", exists=True)
+        ] = None,
+        json: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+        seed: Annotated[int, typer.Option(help="Fixes every random choice.")] = 0,
+        limit: Annotated[int, typer.Option(min=0, help="Items taken at most; 0: all.")] = 0,
+    ) -> None:
+        result = _run(name, data, seed, limit)
+        if json is not None:
+            json.parent.mkdir(parents=True, exist_ok=True)
+            json.write_text(result.as_json(), encoding="utf-8")
+        _show(result)
+
+    run.__doc__ = BENCHES[name][1]
+    return run
+
+
+for _name in BENCHES:
+    app.command(_name)(_command(_name))
+
+
+def _run(name: str, data: Path | None, seed: int, limit: int) -> Result:
+    import importlib
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from monitor.bench.frame import Request
+    from monitor.settings import load_settings
+
+    with Progress(console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        request = Request(load_settings(), data, seed, limit, report)
+        result: Result = importlib.import_module(BENCHES[name][0]).run(request)
+    return result
+
+
+def _show(result: Result) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", "95 % interval", "n", "unit", title=f"{result.name}: {result.data_set}")
+    for name, figure in sorted(result.figures.items()):
+        interval = "" if figure.low == figure.high else f"{figure.low:.4g} to {figure.high:.4g}"
+        table.add_row(name, f"{figure.value:.4g}", interval, f"{figure.n:,}", figure.unit)
+    console = Console()
+    console.print(table)
+    said = {"date": result.date, "seed": result.seed, "device": result.device, "models": result.model_ids}
+    console.print(jsonlib.dumps(said), soft_wrap=True, highlight=False)
