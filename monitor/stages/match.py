@@ -36,6 +36,11 @@ JOIN_S = 2.0
 """Turns of one voice that are no further apart are one stretch of speech."""
 
 
+EDGE = 0.7
+"""Turns at the ends of a stretch that score less than this part of its best hold mostly somebody else: with a
+LibriVox reader between two other speakers the span was up to 3 s too long without this (CAM++, 2026-11)."""
+
+
 class Searches(Protocol):
     """What is needed of the gallery."""
 
@@ -171,6 +176,8 @@ def _stretches(candidates: Sequence[Candidate], thresholds: Mapping[Modality, Th
 def _join(stretch: Sequence[Candidate], thresholds: Thresholds) -> Candidate:
     """Score a stretch by the mean of its turns; one doubtful turn does not make the others doubtful."""
     best = max(stretch, key=lambda c: c.score)
+    hers = [number for number, c in enumerate(stretch) if c.score >= EDGE * best.score]
+    stretch = stretch[hers[0] : hers[-1] + 1]
     score = float(np.mean([c.score for c in stretch]))
     span = Span(stretch[0].appearance.span.start_s, max(c.appearance.span.end_s for c in stretch))
     natural = _band(score, thresholds)
