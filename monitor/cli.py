@@ -38,6 +38,7 @@ VERBS = (
     "monitor.commands.demo",
     "monitor.commands.scan",
     "monitor.commands.serve",
+    "monitor.commands.tell",
     "monitor.commands.work",
     "monitor.commands.settings",
     "crawlers.cli",

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from alerts.interfaces import Channel
+    from alerts.outbox import Told
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.pipeline import Tools
     from monitor.progress import Outcome
     from monitor.settings import Settings
 
-    Tell = Callable[[], object]
+    Tell = Callable[[], Told]
 
 TELL_EVERY_S = 2.0
 """How long a finding waits at most before somebody is told, beside the look that found it."""
@@ -73,22 +73,20 @@ def run_worker(
 
 def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell | None:
     """Join alerts and enrolment: give what tells all that is due, or None where no channel is set up."""
-    from alerts.channels.email import SmtpEmail  # noqa: PLC0415 - a scan needs none of this
-    from alerts.channels.sms import TwilioSms  # noqa: PLC0415
+    from alerts.channels import channels_from  # noqa: PLC0415 - a scan needs none of this
     from alerts.interfaces import Contact  # noqa: PLC0415
     from alerts.links import Links  # noqa: PLC0415
     from alerts.outbox import tell_due  # noqa: PLC0415
+    from alerts.policy import Policy  # noqa: PLC0415
     from enrollment.contacts import EnrolledContacts  # noqa: PLC0415
 
-    channels: list[Channel] = [
-        *([SmtpEmail.from_settings(settings)] if settings.smtp_host else []),
-        *([TwilioSms.from_settings(settings)] if settings.twilio_account else []),
-    ]
+    channels = channels_from(settings)
     if not channels:
         log.warning("nobody_is_told", why="neither LIKENESS_SMTP_HOST nor LIKENESS_TWILIO_ACCOUNT is set")
         return None
     links, contacts = Links.from_settings(settings), EnrolledContacts(engine, keks, Contact)
-    return lambda: tell_due(engine, keks, contacts, channels, links, utc_now())
+    limits = Policy(sms_per_day=settings.sms_per_day)
+    return lambda: tell_due(engine, keks, contacts, channels, links, utc_now(), limits=limits)
 
 
 class _Rounds:
