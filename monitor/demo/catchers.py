@@ -70,7 +70,7 @@ class MailCatcher:
     def _keep(self, content: bytes, to: str) -> None:
         message = message_from_bytes(content, policy=policy.default)
         body = message.get_body(("plain",))
-        text = str(body.get_content()) if body else ""
+        text = str(body.get_content()).replace("\r\n", "\n") if body else ""
         with self._lock:
             path = self.folder / f"{len(self._caught) + 1:03}.eml"
             path.write_bytes(content)

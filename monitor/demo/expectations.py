@@ -46,7 +46,9 @@ class Person:
 class Planted:
     """One appearance of a person. Paths with the same `incident` show copies of one photograph.
 
-    `spans` are the seconds at which she speaks; empty where nobody has to.
+    Copies are one incident, except where a human look is allowed: half a face shows too little of the
+    picture to tell what it is a copy of. `spans` are the seconds at which she speaks; empty
+    where nobody has to.
     """
 
     path: str

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from monitor.demo.expectations import incidents_of
+from monitor.demo.visiting import link_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 GOOD, BAD = Styled("✔", "bold green"), Styled("✘", "bold red")
 SECONDS = re.compile(r"[^\n.]*\b(?:voice|speak)[^\n]*(?:\n[^\n]+)*")
-LINK = re.compile(r"https?://\S+")
-TARGET_S = 60.0
 
 
 def report(result: Result, lock: Lock) -> RenderableType:
@@ -48,7 +47,8 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(
         *columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    table.columns[0].no_wrap = True
+    for column in table.columns[:2]:
+        column.overflow = "fold"
     return table
 
 
@@ -148,8 +148,9 @@ def _messages(result: Result) -> Table:
     table = _table("Delivered", "to", "as", "says")
     for mail in result.mails:
         table.add_row(mail.to, str(mail.path.relative_to(result.made.home)), _gist(mail))
-    for number, text in enumerate(result.texts, 1):
-        table.add_row(text.to, f"SMS {number}", text.body)
+    for to in dict.fromkeys(text.to for text in result.texts):
+        bodies = [text.body for text in result.texts if text.to == to]
+        table.add_row(to, f"{len(bodies)} SMS", bodies[0])
     return table
 
 
@@ -160,12 +161,9 @@ def _gist(mail: Mail) -> Styled:
 
 
 def link_of(result: Result) -> str:
-    """Give the first link to a finding's page that a mail carries; empty where there is none."""
-    for mail in result.mails:
-        for link in LINK.findall(mail.text):
-            if link.startswith(result.made.public_url):
-                return str(link)
-    return ""
+    """Give the first link to a private page that a mail carries; empty where there is none."""
+    links = (link_in(mail.text, result.made.public_url) for mail in result.mails)
+    return next((link for link in links if link), "")
 
 
 def _open_again(result: Result) -> Panel:

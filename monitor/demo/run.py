@@ -32,6 +32,7 @@ from monitor.demo.pages import add_address
 from monitor.demo.processes import Child, Children, peak_memory_mb
 from monitor.demo.site import PRESIDENT, READER, Site, build_site
 from monitor.demo.sources import Sources, read_lock
+from monitor.demo.visiting import fault_of_link, link_in
 from monitor.errors import DemoFailed
 from monitor.ml.weights import Pull, entries
 from monitor.settings import Settings
@@ -222,7 +223,8 @@ def _enrolling(person: Person, sources: Sources, children: Children, env: Mappin
 
 
 def _subject_id(said: str) -> str:
-    return str(json.loads(said[said.index("{") :])["subject_id"])
+    answer = next(line for line in reversed(said.splitlines()) if line.startswith("{"))
+    return str(json.loads(answer)["subject_id"])
 
 
 def _start(stage: _Stage) -> Child:
@@ -271,9 +273,9 @@ def _wait(stage: _Stage, screen: Screen) -> bool:
 def _judged(stage: _Stage, clock: _Clock, peak: float | None, *, finished: bool) -> Result:
     observed = _observed(stage)
     judgement = judge(stage.site.expected, observed)
-    if not finished:
-        late = f"Not everything was looked at within {LONGEST_S:.0f} s."
-        judgement = replace(judgement, faults=(*judgement.faults, late))
+    more = [] if finished else [f"Not everything was looked at within {LONGEST_S:.0f} s."]
+    more.append(fault_of_link(link_in(_a_text_to(PRESIDENT, stage), stage.made.public_url)))
+    judgement = replace(judgement, faults=(*judgement.faults, *filter(None, more)))
     env_file = surroundings.write_env_file(stage.made, stage.settings)
     return Result(
         expected=stage.site.expected,
@@ -301,6 +303,10 @@ def _observed(stage: _Stage) -> Observed:
         messages=_messages(stage),
         inside_requests=len(stage.inside.requested),
     )
+
+
+def _a_text_to(person: Person, stage: _Stage) -> str:
+    return next((text.body for text in stage.texts.caught if text.to == person.phone), "")
 
 
 def _messages(stage: _Stage) -> dict[tuple[str, str], int]:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from monitor.demo import clips, pages, pictures
-from monitor.demo.expectations import UNSURE, Broken, Decoy, Expected, Forbidden, Person, Planted
+from monitor.demo.expectations import NOT_FETCHED, UNSURE, Broken, Decoy, Expected, Forbidden, Person, Planted
 from monitor.demo.local_server import Answer
 from monitor.values import SAMPLE_RATE
 
@@ -39,6 +39,9 @@ HER_SECONDS = 41.0
 
 SCENE_SIDE = 1000
 """Longest side of a picture that a video moves over, pixels; larger ones only take longer."""
+
+REFUSED = ("fetch_refused", "robots_unreadable")
+"""A host inside is refused when its robots.txt is asked for, before the picture itself."""
 
 TYPES = {
     "jpg": "image/jpeg",
@@ -122,7 +125,7 @@ def _copies(site: _Builder) -> None:
     webp = pictures.as_webp(site.get("speech"))
     for path, how, name, body in (
         ("/photos/lectern.png", "PNG with alpha", "speech", site.get("speech-png")),
-        ("/archive/2011/lectern.webp", "WebP, linked from the sitemap only", "speech", webp),
+        ("/archive/2011/lectern.webp", "WebP, in the sitemap only", "speech", webp),
         ("/odd/holiday.png", "JPEG named .png", "visit", site.get("visit")),
     ):
         site.plant(Planted(path, PRESIDENT.key, how, name), body)
@@ -136,8 +139,8 @@ def _collages(site: _Builder) -> None:
     four = [head["biden"], other["astronaut"], head["speech"], third[0]]
     nine = [third[1], other["coffee"], head["biden"], other["cat"], head["visit"]]
     nine += [other["rocket"], other["astronaut"], other["mask-blue"], third[2]]
-    two = Planted("/photos/four-of-us.jpg", PRESIDENT.key, "in a 2 x 2 collage with strangers", "speech")
-    three = Planted("/photos/nine-frames.jpg", PRESIDENT.key, "in a 3 x 3 collage with strangers", "visit")
+    two = Planted("/photos/four-of-us.jpg", PRESIDENT.key, "in a 2 x 2 collage", "speech")
+    three = Planted("/photos/nine-frames.jpg", PRESIDENT.key, "in a 3 x 3 collage", "visit")
     site.plant(two, pictures.collage(four, 2))
     site.plant(three, pictures.collage(nine, 3))
 
@@ -204,7 +207,9 @@ def _broken(site: _Builder) -> None:
     )
     site.breaks("/odd/empty.jpg", "zero bytes", Answer(b"", jpeg), "empty", *not_media)
     site.breaks("/odd/sign-in.jpg", "a page named .jpg", Answer(page, jpeg), *not_media)
-    site.breaks("/odd/drawing.svg", "SVG with a script", Answer(drawing, TYPES["svg"]), *not_media)
+    site.breaks(
+        "/odd/drawing.svg", "SVG with a script", Answer(drawing, TYPES["svg"]), *not_media, NOT_FETCHED
+    )
     site.breaks("/odd/drawing.png", "SVG named .png", Answer(drawing, TYPES["png"]), *not_media)
     site.breaks("/odd/noise.jpg", "random bytes", Answer(bytes(range(1, 250)) * 90, jpeg), *not_media)
     broken_png = pictures.corrupt_png(site.get("coffee"))
@@ -214,7 +219,7 @@ def _broken(site: _Builder) -> None:
     endless = Answer(whole + bytes(2**16), jpeg, endless=True)
     site.breaks("/odd/endless.jpg", "a body without an end", endless, "fetch_too_large")
     gone = Answer(b"gone", "text/plain", HTTPStatus.NOT_FOUND)
-    site.breaks("/odd/gone.jpg", "404", gone, "fetch_failed")
+    site.breaks("/odd/gone.jpg", "404", gone, "http_404")
 
 
 def _robots(site: _Builder) -> None:
@@ -228,6 +233,7 @@ def _redirects(site: _Builder, inside_url: str) -> None:
         ("/go/inside.jpg", "leads to a server on this machine", f"{inside_url}/admin.jpg"),
         ("/go/router.jpg", "leads to 10.0.0.1", "http://10.0.0.1/photo.jpg"),
         ("/go/cloud.jpg", "leads to a cloud's metadata address", "http://169.254.169.254/latest/meta-data/"),
-        ("/go/file.jpg", "leads to a file", "file:///etc/passwd"),
     ):
-        site.breaks(path, what, Answer(status=HTTPStatus.FOUND, location=location), "fetch_refused")
+        site.breaks(path, what, Answer(status=HTTPStatus.FOUND, location=location), *REFUSED)
+    file = Answer(status=HTTPStatus.FOUND, location="file:///etc/passwd")
+    site.breaks("/go/file.jpg", "leads to a file of this machine", file, "fetch_refused", "http_302")

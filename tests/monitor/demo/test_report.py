@@ -21,7 +21,7 @@ from monitor.values import Band
 from tests.monitor.demo.test_expectations import EXPECTED, GOOD
 
 HOME = Path("/somewhere/demo-output")
-LINK = "http://127.0.0.1:8801/f/token"
+LINK = "http://127.0.0.1:8801/m/token"
 MAIL = Mail(
     HOME / "mail" / "001.eml",
     "anna@example.org",
