@@ -126,7 +126,7 @@ def kind_of(data: bytes) -> MediaKind:
 
 
 def seal_info(digest: Digest | str) -> bytes:
-    """Give what is bound to sealed media: `digest` is a Digest or MediaItem.sha256. Opening needs it again."""
+    """Give what is bound to sealed media, for opening too: `digest` is a Digest or MediaItem.sha256."""
     return b"media:" + (digest if isinstance(digest, str) else digest.hex).encode()
 
 

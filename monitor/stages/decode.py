@@ -1,9 +1,9 @@
 """Decode one item in a child process of its own: `Decoder.start(data)` -> `Clip`.
 
 Hostile bytes never meet a decoder in this process. A small zygote (decoding_zygote.py) forks one child
-per item; the child gives up everything but computing (decoding_sandbox.py), decodes, and writes raw frames into
-a pipe that holds about one frame. So memory is bounded, and the next item is being decoded while this
-one is looked at. Linux only.
+per item; the child gives up everything but computing (decoding_sandbox.py), decodes, and writes raw
+frames into a pipe that holds about one frame. So memory is bounded, and the next item is being decoded
+while this one is looked at. Linux only.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class _Zygote:
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", BOOT, str(theirs.fileno()), json.dumps(sys.path)],
                 env=ENVIRONMENT,
                 pass_fds=[theirs.fileno()],

@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -37,6 +37,11 @@ SOUND_CHUNK = 1 << 20
 """Bytes of sound that are converted at once."""
 
 MOST_PIXELS_A_SIDE = 1 << 16
+"""No picture format that is read here goes further."""
+
+NONSENSE = "the decoder sent a header that makes no sense"
+"""Said of anything in a header that is missing, of the wrong type or out of range."""
+
 LAST_WORD_S = 5.0
 """How long to wait for the zygote to tell how a child ended: it answers within milliseconds."""
 
@@ -180,7 +185,7 @@ class Clip:
     def _open(self) -> None:
         part, length = self._head()
         if part is not Part.INFO:
-            raise self._lied("the first part is not the header")
+            self._refuse("something before its header")
         with self._checking():
             said = self._json(length)
             self._info = _info_of(said, self._limits)
@@ -196,7 +201,7 @@ class Clip:
         elif part is Part.END:
             self._end(length)
         else:
-            raise self._lied(f"a part of kind {part.name} came out of turn")
+            self._refuse(f"a part of kind {part.name} came out of turn")
         return None
 
     def _head(self) -> tuple[Part, int]:
@@ -211,7 +216,7 @@ class Clip:
         except DecoderKilled as exc:
             raise self._fail(exc) from exc
         if kind not in set(Part):
-            raise self._lied("a part of unknown kind")
+            self._refuse("a part of unknown kind")
         if kind == Part.ERROR:
             raise self._fail(self._reported(length))
         return Part(kind), length
@@ -222,14 +227,14 @@ class Clip:
         fits = 0 < width * height <= self._limits.most_frame_pixels
         fits = fits and length == FRAME_HEAD.size + width * height * 3
         if not fits or self._frames > self._limits.most_frames or not 0 <= at_s < float("inf"):
-            raise self._lied("a frame that cannot be")
+            self._refuse("a frame that cannot be")
         rgb = np.empty((height, width, 3), np.uint8)
         self._fill(rgb)
         return Frame(index, at_s, rgb)
 
     def _samples(self, length: int) -> Sound:
         if length % 2 or length // 2 > self._limits.most_samples:
-            raise self._lied("a sound that cannot be")
+            self._refuse("a sound that cannot be")
         samples = np.empty(length // 2, np.float32)
         buffer = np.empty(SOUND_CHUNK // 2, np.int16)
         for start in range(0, len(samples), len(buffer)):
@@ -256,7 +261,7 @@ class Clip:
 
     def _json(self, length: int) -> dict[str, Any]:
         if length > JSON_BYTES:
-            raise self._lied("a header that is too long")
+            self._refuse("a header that is too long")
         said = json.loads(self._body(length))
         if not isinstance(said, dict):
             raise TypeError
@@ -270,7 +275,7 @@ class Clip:
 
     def _fill(self, array: NDArray[Any]) -> None:
         try:
-            self._line.fill(memoryview(array).cast("B"))
+            self._line.fill(array.data.cast("B"))
         except DecoderKilled as exc:
             raise self._fail(exc) from exc
 
@@ -279,10 +284,10 @@ class Clip:
         try:
             yield
         except (KeyError, TypeError, ValueError, RecursionError) as exc:
-            raise self._lied("a header that makes no sense") from exc
+            raise self._fail(DecoderKilled(NONSENSE)) from exc
 
-    def _lied(self, how: str) -> MediaError:
-        return self._fail(DecoderKilled(f"the decoder sent {how}"))
+    def _refuse(self, what: str) -> NoReturn:
+        raise self._fail(DecoderKilled(f"the decoder sent {what}"))
 
     def _fail(self, error: MediaError) -> MediaError:
         """Remember the error, end the child, and give the error back to be raised."""

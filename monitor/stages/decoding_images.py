@@ -69,9 +69,7 @@ def _check_size(image: Image.Image, most: int) -> None:
         raise TooManyPixels(msg)
 
 
-def _still(
-    image: Image.Image, full: tuple[int, int], job: Job, said: dict[str, Any], outlet: Outlet
-) -> None:
+def _still(image: Image.Image, full: tuple[int, int], job: Job, said: dict[str, Any], outlet: Outlet) -> None:
     rgb = _rgb(ImageOps.exif_transpose(_scaled(image)))
     if rgb.shape[0] * rgb.shape[1] < full[0] * full[1]:
         said["note"] = f"scaled down from {full[0]} x {full[1]} pixels"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import numpy as np
@@ -17,7 +17,6 @@ from monitor.stages.decoding_wire import LONG_SIDE, DecodeLimits, Job, Outlet, P
 from monitor.values import SAMPLE_RATE, MediaKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import BinaryIO
 
     from av.audio.frame import AudioFrame
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
 
     from monitor.values import SyntheticSignal
 
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,asf,ogg,wav,w64,mp3,aac,flac,aiff,amr,caf"
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,asf,"
+    "ogg,wav,w64,mp3,aac,flac,aiff,amr,caf"
+)
 """FFmpeg's readers that may run. Playlists and scripts, which name other files, are not among them."""
 
 CPU_SHARE = 0.9
@@ -67,14 +69,14 @@ class _Reading:
     def __init__(self, container: InputContainer, job: Job, outlet: Outlet) -> None:
         self._container = container
         self._limits = job.limits
-        self._start_s = max(0, container.start_time or 0) / av.time_base
         video = container.streams.best("video") if job.frames or not container.streams.audio else None
         audio = container.streams.best("audio")
         if video is None and audio is None:
             msg = "there is neither a picture nor a sound in it"
             raise Unreadable(msg)
-        self._video = _Pictures(video, job.limits, outlet, self._start_s) if video else None
-        self._audio = _Samples(audio, job.limits, self._start_s) if audio else None
+        start_s = max(0, container.start_time or 0) / av.time_base
+        self._video = _Pictures(cast("VideoStream", video), job.limits, outlet, start_s) if video else None
+        self._audio = _Samples(cast("AudioStream", audio), job.limits, start_s) if audio else None
         self._damaged = 0
         self._outlet = outlet
 
@@ -119,7 +121,7 @@ class _Reading:
             return f"damaged from second {self._reached_s():.0f} on: {exc}"
         return ""
 
-    def _take(self, reader: _Pictures | _Samples, packet: Packet) -> None:
+    def _take(self, reader: _Pictures | _Samples, packet: Packet[Any]) -> None:
         try:
             reader.take(packet)
         except (av.error.InvalidDataError, av.error.UndefinedError, EOFError):
@@ -169,7 +171,7 @@ class _Pictures:
         self._check(codec.width, codec.height)
         self.size = _fitted(codec.width, codec.height, stream.sample_aspect_ratio)
 
-    def take(self, packet: Packet) -> None:
+    def take(self, packet: Packet[Any]) -> None:
         """Decode what is in the packet and send the frames that are due."""
         for frame in packet.decode():
             at_s = frame.time - self._start_s if frame.time is not None else self.reached_s + self.usual_s
@@ -185,7 +187,7 @@ class _Pictures:
         self._check(frame.width, frame.height)
         width, height = _fitted(frame.width, frame.height, self.stream.sample_aspect_ratio)
         small = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA", threads=1)
-        rgb = _upright(small.to_ndarray(), frame.rotation)
+        rgb = _upright(cast("NDArray[np.uint8]", small.to_ndarray()), frame.rotation)
         if not self.hash and rgb[::8, ::8].std() > FLAT:
             self.hash = perceptual_hash(rgb)
         self._outlet.frame(self.seen, self.reached_s, rgb)
@@ -209,10 +211,10 @@ class _Samples:
         stream.codec_context.thread_count = 1
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
 
-    def take(self, packet: Packet) -> None:
+    def take(self, packet: Packet[Any]) -> None:
         """Decode what is in the packet; the empty packet at the end flushes."""
         for frame in packet.decode():
-            self._fill_gap(frame)
+            self._fill_gap(cast("AudioFrame", frame))
             for made in self._resampler.resample(frame):
                 self._keep(made.to_ndarray().tobytes())
         if packet.size == 0:

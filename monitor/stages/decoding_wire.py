@@ -129,7 +129,7 @@ class Outlet:
     def frame(self, index: int, at_s: float, rgb: NDArray[np.uint8]) -> None:
         """Send one frame; `rgb` is (h, w, 3) uint8 and contiguous."""
         height, width, _ = rgb.shape
-        self._send(Part.FRAME, [FRAME_HEAD.pack(index, at_s, width, height), memoryview(rgb).cast("B")])
+        self._send(Part.FRAME, [FRAME_HEAD.pack(index, at_s, width, height), rgb.data.cast("B")])
 
     def sound(self, samples: bytearray) -> None:
         """Send the whole sound, 16-bit little-endian mono at SAMPLE_RATE, in one part."""

@@ -119,7 +119,10 @@ def video(
     sound_codec: str = "aac",
 ) -> bytes:
     """Make a video; `pictures` share its length evenly, `samples` at RATE are its sound."""
-    shown = [picture.convert("RGB").resize(size) for picture in pictures or [pattern(*size, seed) for seed in range(4)]]
+    shown = [
+        picture.convert("RGB").resize(size)
+        for picture in pictures or [pattern(*size, seed) for seed in range(4)]
+    ]
     count = max(1, round(seconds * fps))
     into = io.BytesIO()
     with av.open(into, "w", format=container) as out:

@@ -1,7 +1,8 @@
 """A decoder's child that has been taken over: it runs an attack named by the bytes it was given.
 
-Started as the zygote by test_hostile_media.py. Everything else about the child is the real one: it is forked, limited
-and filtered exactly as in the service; only `decode` is replaced, as code run by a broken decoder would replace it.
+Started as the zygote by test_hostile_media.py. Everything else about the child is the real one: it is forked,
+limited and filtered exactly as in the service; only `decode` is replaced, as code run by a broken decoder
+would replace it.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ ATTACKS: dict[str, Callable[[Outlet], None]] = {
     "write over the media": forbidden(write_over_the_media),
     "fork": forbidden(os.fork),
     "start a program": forbidden(lambda: subprocess.run(["/bin/true"], check=False)),
-    "replace itself by a program": forbidden(lambda: os.execv("/bin/true", ["true"])),
+    "replace itself by a program": forbidden(lambda: os.execv("/bin/true", ["true"])),  # noqa: S606 - an attack
     "start a thread": forbidden(start_thread),
     "kill its keeper": forbidden(lambda: os.kill(os.getpid() - 1, 9)),
     "kill everybody": forbidden(lambda: os.kill(-1, 9)),

@@ -148,7 +148,7 @@ def test_two_doors_at_once_make_one_item(door: Door) -> None:
 
 
 def test_a_full_disk_leaves_nothing_behind(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
     monkeypatch.setattr(os, "fsync", full)

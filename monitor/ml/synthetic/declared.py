@@ -6,7 +6,7 @@ anybody can write it, and anybody can strip it, so that a file which says nothin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.ml.synthetic import credentials, xmp
 from monitor.ml.synthetic.sources import SYNTHETIC, from_software, from_source_type, quoted
@@ -35,10 +35,10 @@ PNG_KEYS = {
 }
 """Keys of PNG text under which generators keep how a picture was made."""
 
-TEXT_KEYS = ("Software", "Source", "Description", "Comment", "comment", "encoder", "title", "artist", "software")
+TEXT_KEYS = ("Software", "Source", "Description", "Comment", "comment", "encoder", "title", "software")
 """Keys of PNG text and of a video's tags that may name a program."""
 
-MOST_TEXT = 10_000
+MOST_TEXT = 2_000
 """Letters of one text that are looked at."""
 
 STRIPPABLE = "what a file says about itself can be stripped or forged"
@@ -105,14 +105,15 @@ def _of_xmp(properties: Iterable[tuple[str, str]]) -> Iterator[SyntheticSignal]:
         if word == "source_type":
             signal = from_source_type("iptc", value, where="Its IPTC metadata")
         elif word == "generator":
-            signal = SyntheticSignal("iptc", f"Its IPTC metadata names the AI system {quoted(value)}.", SYNTHETIC)
+            says = f"Its IPTC metadata names the AI system {quoted(value)}."
+            signal = SyntheticSignal("iptc", says, SYNTHETIC)
         else:
             signal = from_software("xmp", value[:MOST_TEXT], where="Its XMP metadata")
         if signal is not None:
             yield signal
 
 
-def _of_text(source: str, texts: Mapping[object, object], where: str) -> Iterator[SyntheticSignal]:
+def _of_text(source: str, texts: Mapping[Any, object], where: str) -> Iterator[SyntheticSignal]:
     for key, what in PNG_KEYS.items():
         if source == "png" and isinstance(texts.get(key), str):
             yield SyntheticSignal(source, f"{where} holds {what}.", SYNTHETIC)

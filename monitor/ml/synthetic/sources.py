@@ -33,8 +33,9 @@ SOURCE_TYPES = {
 
 GENERATORS = re.compile(
     r"stable[ _-]?diffusion|\bsdxl\b|midjourney|dall[\s·.-]?e\b|comfyui|invokeai|automatic1111|novelai"
-    r"|adobe firefly|gpt-image|\bchatgpt\b|\bopenai\b|made with google ai|\bimagen\b|\bflux\.?1?\b.*(dev|pro|schnell)"
-    r"|leonardo\.?ai|ideogram|\brunway(ml)?\b|\bsora\b|\bkling\b|\bpika labs\b|\bveo [0-9]|synthesia|heygen|\bd-id\b"
+    r"|adobe firefly|gpt-image|\bchatgpt\b|\bopenai\b|made with google ai|\bimagen\b"
+    r"|\bflux\.?1?\b.*(dev|pro|schnell)|leonardo\.?ai|ideogram|\brunway(ml)?\b|\bsora\b|\bkling\b"
+    r"|\bpika labs\b|\bveo [0-9]|synthesia|heygen|\bd-id\b"
     r"|faceswap|facefusion|deepfacelab|\broop\b|\bbark\b.*tts|elevenlabs",
     re.IGNORECASE,
 )

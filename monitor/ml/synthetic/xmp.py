@@ -5,7 +5,6 @@ An XMP packet is plain XML inside pictures and videos of every format, so it is 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from defusedxml.common import DefusedXmlException
@@ -13,7 +12,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from xml.etree.ElementTree import Element  # noqa: S405 - the type alone; defusedxml parses
+    from xml.etree.ElementTree import Element  # the type alone; defusedxml parses
 
 PACKET_BYTES = 256 * 1024
 """Longest packet that is parsed: an honest one is a few kilobytes."""
@@ -24,7 +23,7 @@ PACKETS = 4
 MOST_VALUES = 200
 """Values looked at in one packet."""
 
-_PACKET = re.compile(rb"<x:xmpmeta\b.{0,262144}?</x:xmpmeta>", re.DOTALL)
+_BEGINS, _ENDS = b"<x:xmpmeta", b"</x:xmpmeta>"
 _RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 _WANTED = {
     "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType": "source_type",
@@ -37,13 +36,21 @@ _WANTED = {
 
 def packets(data: bytes) -> list[bytes]:
     """Find the XMP packets in the bytes of a file."""
-    return [found.group() for _, found in zip(range(PACKETS), _PACKET.finditer(data), strict=False)]
+    found, start = [], data.find(_BEGINS)
+    for _ in range(PACKETS):
+        if start < 0:
+            break
+        end = data.find(_ENDS, start, start + PACKET_BYTES)
+        if end >= 0:
+            found.append(data[start : end + len(_ENDS)])
+        start = data.find(_BEGINS, max(end, start + 1))
+    return found
 
 
 def properties(packet: bytes) -> list[tuple[str, str]]:
     """Give (our word, value) of every property that speaks of the making; nothing for broken XML."""
     try:
-        root = fromstring(packet[:PACKET_BYTES], forbid_dtd=True)
+        root = fromstring(packet, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return []
     return [found for _, found in zip(range(MOST_VALUES), _values(root), strict=False)]

@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def test_an_animation_is_sampled_by_time(decoder: Decoder, kind: str) -> None:
     assert info.duration_s == pytest.approx(2.0, abs=0.2)
     assert 6 <= len(frames) <= 8
     assert frames[0].at_s == 0
-    assert all(0 < b.at_s - a.at_s <= 0.31 for a, b in zip(frames, frames[1:], strict=False))
+    assert all(0 < b.at_s - a.at_s <= 0.31 for a, b in pairwise(frames))
 
 
 def test_every_picture_of_a_slow_animation_is_looked_at(decoder: Decoder) -> None:
@@ -161,7 +162,9 @@ def test_a_video_gives_frames_and_sound_in_one_pass(decoder: Decoder) -> None:
         ("avi", "mpeg4", "libmp3lame"),
     ],
 )
-def test_every_usual_container_is_read(decoder: Decoder, container: str, codec: str, sound_codec: str) -> None:
+def test_every_usual_container_is_read(
+    decoder: Decoder, container: str, codec: str, sound_codec: str
+) -> None:
     data = media.video(
         2, container=container, codec=codec, sound_codec=sound_codec, samples=media.tone(2, hertz=300)
     )
@@ -177,8 +180,15 @@ def test_every_usual_container_is_read(decoder: Decoder, container: str, codec: 
 
 @pytest.mark.parametrize(
     ("container", "codec", "rate"),
-    [("wav", "pcm_s16le", 44_100), ("mp3", "libmp3lame", 44_100), ("flac", "flac", 48_000), ("ogg", "libopus", 48_000)]
-    + [("adts", "aac", 22_050), ("aiff", "pcm_s16be", 8_000), ("ipod", "aac", 44_100)],
+    [
+        ("wav", "pcm_s16le", 44_100),
+        ("mp3", "libmp3lame", 44_100),
+        ("flac", "flac", 48_000),
+        ("ogg", "libopus", 48_000),
+        ("adts", "aac", 22_050),
+        ("aiff", "pcm_s16be", 8_000),
+        ("ipod", "aac", 44_100),
+    ],
 )
 def test_every_usual_sound_becomes_16_khz(decoder: Decoder, container: str, codec: str, rate: int) -> None:
     data = media.sound(media.tone(2, hertz=440, rate=rate), rate, container=container, codec=codec)
