@@ -43,6 +43,9 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
 
     Raises KeysError for keys that are missing or wrong, ModelError for models or a GPU that are.
     """
+    keks = KeyEncryptionKeys.from_settings(settings)
+    subject_keys.ensure_service_keys(engine, keks)
+
     import cv2  # noqa: PLC0415 - half a second that a process without models does not spend
 
     from monitor.gallery import Gallery, models_of  # noqa: PLC0415
@@ -51,8 +54,6 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     from monitor.stages.decode import DecodeLimits, Decoder  # noqa: PLC0415
 
     cv2.setNumThreads(1)  # items run side by side; a resize that takes every core takes them from others
-    keks = KeyEncryptionKeys.from_settings(settings)
-    subject_keys.ensure_service_keys(engine, keks)
     pack = load_pack(settings)
     with Gallery(engine, keks, models_of(pack)) as gallery, Decoder(DecodeLimits.of(settings)) as decoder:
         gallery.start()

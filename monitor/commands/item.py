@@ -152,9 +152,9 @@ def _print(told: dict[str, Any]) -> None:
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("item", "kind", "state", "why", "received")
+    table = Table(Column("item", overflow="fold"), "kind", "state", "why", "received")
     for row in rows:
         why = f"{row['failed_stage']}: {row['failed_code']}" if row["failed_code"] else ""
         table.add_row(row["id"], row["kind"], row["state"], why, row["received_at"])
