@@ -12,8 +12,10 @@ from scrapy.robotstxt import ProtegoRobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
 from crawlers.eyes import PART, ROBOTS, Eyes
+from crawlers.fetch_guard import check_url
 from crawlers.outcomes import NotAllowed, RobotsUnreadable, outcome_of
 from crawlers.seen import PAGE
+from monitor.errors import FetchRefused
 
 if TYPE_CHECKING:
     from scrapy.http import Response
@@ -54,7 +56,7 @@ class Manners:
         """Connect to what the crawl shares."""
         self._crawler = crawler
         self._eyes: Eyes = crawler.spider.eyes
-        self._asked: dict[str, asyncio.Future[ProtegoRobotParser | str]] = {}
+        self._asked: dict[str, asyncio.Future[ProtegoRobotParser | Exception]] = {}
         crawler.signals.connect(self._headers_received, signals.headers_received)
 
     @classmethod
@@ -63,25 +65,25 @@ class Manners:
         return cls(crawler)
 
     async def process_request(self, request: Request) -> None:
-        """Let a request pass only if robots.txt of its host says so. Raises NotAllowed."""
+        """Let a request pass only if robots.txt of its host says so. Raises NotAllowed or FetchRefused."""
         if request.meta.get(PART) == ROBOTS:
             return
+        check_url(request.url, self._eyes.rules)
         parts = urlparse_cached(request)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._asked:
             self._asked[origin] = asyncio.ensure_future(self._ask(origin))
         rules = await asyncio.shield(self._asked[origin])
-        if isinstance(rules, str):
-            msg = f"robots.txt of {parts.netloc} could not be read: {rules}"
-            raise RobotsUnreadable(msg)
+        if isinstance(rules, Exception):
+            raise rules
         if not rules.allowed(request.url, self._eyes.user_agent):
             msg = f"robots.txt of {parts.netloc} asks us not to"
             raise NotAllowed(msg)
         if self._pace_of(rules) is not None:
             request.meta["autothrottle_dont_adjust_delay"] = True
 
-    async def _ask(self, origin: str) -> ProtegoRobotParser | str:
-        """Get robots.txt, or one sentence on why it could not be read."""
+    async def _ask(self, origin: str) -> ProtegoRobotParser | Exception:
+        """Get robots.txt, or what every request to this host ends with in this run."""
         meta = {
             PART: ROBOTS,
             "download_timeout": ROBOTS_S,
@@ -93,6 +95,8 @@ class Manners:
         request = Request(f"{origin}/robots.txt", priority=1000, meta=meta, callback=NO_CALLBACK)
         try:
             response = await self._crawler.engine.download_async(request)
+        except FetchRefused as exc:
+            return exc
         except Exception as exc:  # noqa: BLE001 - edge: whatever went wrong, the answer is the same
             return self._left_alone(origin, outcome_of(exc)[1])
         if response.status >= 500 or response.status in BUSY or 300 <= response.status < 400:
@@ -103,9 +107,9 @@ class Manners:
         self._crawler.spider.sitemaps[origin] = tuple(rules.rp.sitemaps)
         return rules
 
-    def _left_alone(self, origin: str, why: str) -> str:
+    def _left_alone(self, origin: str, why: str) -> RobotsUnreadable:
         self._eyes.tally.refused_hosts[origin] = why
-        return why
+        return RobotsUnreadable(f"robots.txt of {origin} could not be read: {why}")
 
     def _pace_of(self, rules: ProtegoRobotParser) -> float | None:
         delay = rules.rp.crawl_delay(self._eyes.user_agent)

@@ -58,6 +58,8 @@ def outcome_of(error: BaseException) -> tuple[str, str]:
         return error.code, error.reason
     if isinstance(error, HttpError):
         status = error.response.status
+        if 300 <= status < 400:
+            return FetchRefused.code, "led to an address that is not fetched from"
         return (FetchFailed.code if status in LATER else f"http_{status}"), f"the server answered {status}"
     for kind, code, reason in _SAID:
         if isinstance(error, kind):

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 
 from crawlers.tables import SeenUrl
 from monitor.db import reading, utc_now
-from monitor.errors import LikenessError, StorageFull
+from monitor.errors import LikenessError, StorageError, StorageFull
 from monitor.tables import GalleryEvent, MediaItem
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _retryable(kind: type[LikenessError]) -> set[str]:
 RETRYABLE: Final = frozenset(_retryable(LikenessError))
 """Every stable code of an error that doing the same again later can cure."""
 
-NOT_ITS_FAULT: Final = frozenset({StorageFull.code, "robots", "robots_unreadable"})
+NOT_ITS_FAULT: Final = frozenset({StorageFull.code, StorageError.code, "robots", "robots_unreadable"})
 """Our own full disk, or a robots.txt: the address itself was not asked, so it is asked in the next run."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,6 @@ from tests.crawlers.pictures import gallery, picture
 from tests.crawlers.web import endless, silence, slowly
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.crawlers.conftest import Crawls
     from tests.crawlers.web import Site
 
@@ -112,19 +112,19 @@ def test_what_robots_txt_forbids_is_not_asked_for_pages_and_media_alike(crawls: 
     assert report["dropped"] == {"robots": 3}
 
 
-def test_a_full_disk_stops_no_crawl_and_the_file_is_taken_next_time(
-    crawls: Crawls, web: Site, tmp_path: Path
-) -> None:
-    web.page("/", gallery(3))
-    for number in range(3):
-        web.page(f"/{number}.png", picture(number), "image/png")
+def test_a_full_disk_stops_no_crawl_and_the_file_is_taken_next_time(crawls: Crawls, web: Site) -> None:
+    web.page("/", gallery(2))
+    web.page("/0.png", picture(0) + bytes(3_000_000), "image/png")
+    web.page("/1.png", picture(1), "image/png")
     crawls.add()
-    report = crawls.run(LIKENESS_BLOB_DIR="/dev/full/blobs")
-    assert report["state"] == "finished"
-    assert sum(report["dropped"].values()) == 3
-    assert crawls.items() == []
-    assert crawls.run(LIKENESS_BLOB_DIR=str(tmp_path / "blobs"))["media_taken"] == 3
-    assert len(list(BlobStore(tmp_path / "blobs").ids())) == 3
+    child = crawls.start(LIKENESS_FETCH_MAX_BYTES="4000000")
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))  # no file grows past this
+    report = json.loads(child.communicate(timeout=60)[0])
+    assert (report["state"], report["dropped"], report["media_taken"]) == ("finished", {"storage_full": 1}, 1)
+    assert crawls.seen()["/0.png"].code == "storage_full"
+    report = crawls.run(LIKENESS_FETCH_MAX_BYTES="4000000")
+    assert (report["media_taken"], report["media_known"]) == (1, 1)
+    assert len(list(BlobStore(crawls.home / "blobs").ids())) == 2
 
 
 def test_a_source_under_crawl_is_not_crawled_twice(crawls: Crawls, web: Site) -> None:

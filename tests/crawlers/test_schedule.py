@@ -1,0 +1,121 @@
+"""The scheduler: crawls what is due, once, in processes without keys."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+from sqlmodel import select
+
+from crawlers import lease, sources
+from crawlers.schedule import child_environment
+from crawlers.tables import CrawlRun
+from monitor.db import reading
+from monitor.settings import Settings
+from monitor.tables import Lease
+from tests.crawlers.pictures import gallery, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from tests.crawlers.conftest import Crawls
+    from tests.crawlers.web import Site
+
+SCHEDULER = (
+    "import signal, threading; from crawlers.schedule import run_scheduler; "
+    "from monitor.settings import load_settings; stop = threading.Event(); "
+    "signal.signal(signal.SIGTERM, lambda *_: stop.set()); run_scheduler(load_settings(), stop)"
+)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 45) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def runs(engine: Engine) -> list[CrawlRun]:
+    with reading(engine) as session:
+        return list(session.exec(select(CrawlRun)))
+
+
+def test_a_source_is_crawled_when_it_is_due_and_a_second_scheduler_is_kept_out(
+    crawls: Crawls, web: Site
+) -> None:
+    web.page("/", gallery(1))
+    web.page("/0.png", picture(0), "image/png")
+    crawls.add(cadence_s=3600)
+    environment = crawls.environment(LIKENESS_KEK="k1:this-must-not-reach-a-crawl")
+    first = subprocess.Popen([sys.executable, "-c", SCHEDULER], env=environment)
+    try:
+        wait_for(lambda: [run.state for run in runs(crawls.engine)] == ["finished"])
+        second = subprocess.run(
+            [sys.executable, "-c", SCHEDULER],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "LeaseLost: another scheduler is running" in second.stderr
+        assert len(crawls.items()) == 1
+    finally:
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(30) == 0
+    assert len(runs(crawls.engine)) == 1  # not due again within the hour
+    with reading(crawls.engine) as session:
+        assert session.get(Lease, "scheduler") is None
+
+
+def test_a_source_that_is_paused_under_crawl_is_let_go(crawls: Crawls, web: Site) -> None:
+    web.page("/", gallery(40))
+    for number in range(40):
+        web.page(f"/{number}.png", picture(number), "image/png")
+    crawls.add(delay_s=0.5)
+    scheduler = subprocess.Popen([sys.executable, "-c", SCHEDULER], env=crawls.environment())
+    try:
+        wait_for(lambda: len(web.paths()) > 2)
+        sources.set_enabled(crawls.engine, "local", "test", enabled=False)
+        wait_for(lambda: [run.state for run in runs(crawls.engine)] == ["stopped"])
+    finally:
+        scheduler.terminate()
+        assert scheduler.wait(30) == 0
+
+
+def test_a_crawl_process_is_given_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KEK", "KEK_FILE", "LINK_SECRET", "SMTP_PASSWORD", "TWILIO_TOKEN"):
+        monkeypatch.setenv(f"LIKENESS_{name}", "in-the-environment")
+    settings = Settings(home=tmp_path, link_secret=SecretStr("s" * 40), smtp_password=SecretStr("p" * 40))
+    given = {
+        name: value for name, value in child_environment(settings).items() if name.startswith("LIKENESS_")
+    }
+    assert set(given) == {
+        "LIKENESS_BLOB_DIR", "LIKENESS_CRAWL_CONTACT", "LIKENESS_DATABASE_URL", "LIKENESS_FETCH_MAX_BYTES",
+        "LIKENESS_FETCH_SECONDS", "LIKENESS_HOME", "LIKENESS_LOG_JSON", "LIKENESS_MAX_BYTES",
+    }  # fmt: skip
+    assert "in-the-environment" not in given.values()
+
+
+def test_one_holder_at_a_time_and_the_dead_hold_nothing(engine: Engine) -> None:
+    here = lease.owner()
+    assert lease.take(engine, "one", here)
+    assert lease.take(engine, "one", here)  # again, by the same
+    assert not lease.take(engine, "one", "elsewhere:1")
+    lease.release(engine, "one", "elsewhere:1")
+    assert not lease.take(engine, "one", "elsewhere:1")
+    lease.release(engine, "one", here)
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    dead = here.replace(str(os.getpid()), str(child.pid))
+    assert lease.take(engine, "one", dead)
+    assert lease.take(engine, "one", here)  # its process is gone: no need to wait for the time to pass
