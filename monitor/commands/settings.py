@@ -96,10 +96,19 @@ def _code(text: str) -> str:
 
 def _print_table(lines: list[tuple[str, str, str, str, str]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*HEADINGS[1:], show_lines=False)
+    table = Table(show_lines=False)
+    table.add_column("Environment", no_wrap=True)  # a name cut short cannot be copied
+    table.add_column("In force", overflow="fold")
+    table.add_column("Meaning")
     for _name, environment, default, meaning, now in lines:
-        changed = now != default and not (default.startswith("~") and now.endswith(default[1:]))
-        table.add_row(environment, default, meaning, f"[bold]{now}[/bold]" if changed else now)
+        same = now == default or (default.startswith("~") and now.endswith(default[1:]))
+        shown = (
+            escape(now)
+            if same
+            else f"[bold]{escape(now)}[/bold]\n[dim]default: {escape(default) or '-'}[/dim]"
+        )
+        table.add_row(environment, shown, escape(meaning))
     Console().print(table)
