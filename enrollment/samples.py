@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
+import cv2
 import numpy as np
 
 from monitor import intake
@@ -46,6 +47,11 @@ nobody takes it for the subject."""
 FACE_FLOOR = WEAK
 """Least quality of a face to enrol. A match on anything weaker goes to a human first, and an enrolled
 face is matched against everything."""
+
+SHARPNESS_FLOOR = 12.0
+"""Least variance of the Laplacian of the best aligned face, grey levels squared. 53 faces of LFW, blurred by
+0 to 4 px, fr_feature: below 12 the cosine to the sharp twin has a median of 0.5, above 16 of 0.86; 99 % of the
+pictures as they are lie above 42."""
 
 SPEECH_FLOOR_S = 2.0
 """Least speech in a sample, seconds: CAM++ is unsteady below (MODELS.md)."""
@@ -114,7 +120,7 @@ class Reader:
         track, passed_over = _subject_of(tracks)
         vectors = [probe for probe in probes if probe.appearance is track]
         quality = max(sample.quality for sample in track.samples)
-        if quality < FACE_FLOOR or not vectors:
+        if quality < FACE_FLOOR or _sharpness(track) < SHARPNESS_FLOOR or not vectors:
             raise _too_poor(track)
         notes = (f"{passed_over} smaller faces in the background were passed over.",) if passed_over else ()
         return Sample(name, Modality.FACE, vectors[0].model_id, _mean(vectors), quality, data, notes)
@@ -260,6 +266,11 @@ def _subject_of(tracks: Sequence[FaceTrack]) -> tuple[FaceTrack, int]:
         msg = f"{beside} faces of like size: nobody could say which one is the subject"
         raise SeveralFaces(msg, hint="Cut the picture so that the subject is alone in it.")
     return tracks[largest], len(tracks) - 1
+
+
+def _sharpness(track: FaceTrack) -> float:
+    greys = (cv2.cvtColor(sample.aligned, cv2.COLOR_RGB2GRAY) for sample in track.samples)
+    return max(float(cv2.Laplacian(grey, cv2.CV_32F).var()) for grey in greys)
 
 
 def _too_poor(track: FaceTrack) -> FaceTooPoor:
