@@ -19,7 +19,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.datastructures import MutableHeaders
@@ -32,6 +31,7 @@ from monitor import log as logs
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
 from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SubjectErased
+from monitor.settings import Settings, load_settings
 from monitor.tables import Lease
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from monitor.settings import Settings
+
+log = logs.get(__name__)
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -81,6 +82,11 @@ STATUS = {
     LinkInvalid: HTTPStatus.FORBIDDEN,
 }
 """How our errors are told by HTTP. An erased subject is the same as one who never was; the rest is 500."""
+
+
+def from_environment() -> FastAPI:
+    """Make the application from the environment, for a server that is given a name to call."""
+    return create_app(load_settings())
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -125,21 +131,17 @@ def _add_health(app: FastAPI, settings: Settings, engine: Engine, keks: KeyEncry
     @app.get("/ready", include_in_schema=False)
     def ready() -> JSONResponse:
         """Say whether the service can do its work; 503 and the reasons where it cannot."""
-        checks = {"database": _database(engine)}
-        if checks["database"] == "ok":
-            checks |= {"keys": _keys(engine, keks), "gallery": _gallery(engine)}
+        checks = _checks(engine, keks)
         fine = all(said == "ok" for said in checks.values())
         body = {"status": "ready" if fine else "not ready", "checks": checks}
         return JSONResponse(body, HTTPStatus.OK if fine else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _database(engine: Engine) -> str:
+def _checks(engine: Engine, keks: KeyEncryptionKeys) -> dict[str, str]:
     try:
-        with reading(engine) as session:
-            session.execute(text("SELECT 1"))
+        return {"database": "ok", "keys": _keys(engine, keks), "gallery": _gallery(engine)}
     except SQLAlchemyError as exc:
-        return f"does not answer: {type(exc).__name__}"
-    return "ok"
+        return {"database": f"does not answer: {type(exc).__name__}"}
 
 
 def _keys(engine: Engine, keks: KeyEncryptionKeys) -> str:

@@ -50,7 +50,7 @@ def serve(
     settings = load_settings()
     log.configure(json=settings.log_json)
     with _children(CHILDREN if dev else ()):
-        _run(settings, host, port)
+        _run(host, port)
 
 
 def dev_environment(settings: Settings, host: str, port: int) -> Mapping[str, str]:
@@ -75,16 +75,21 @@ def dev_environment(settings: Settings, host: str, port: int) -> Mapping[str, st
     return made
 
 
-def _run(settings: Settings, host: str, port: int) -> None:
+def _run(host: str, port: int) -> None:
     import uvicorn
 
-    from monitor.app import create_app
-
-    app = create_app(settings)
     typer.echo(f"Serving on http://{host}:{port}; /health and /ready say how it is doing.", err=True)
     # No access log: the addresses of the pages are the keys to them. No handlers of uvicorn's own:
     # monitor.log refuses what must not be in a log.
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
+    uvicorn.run(
+        "monitor.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
 
 
 @contextlib.contextmanager

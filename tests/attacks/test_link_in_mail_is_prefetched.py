@@ -1,0 +1,80 @@
+"""Mail programs, virus scanners and previews open every link before the person does. Nothing may happen."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from monitor.db import reading
+from tests.alerts.visitor import Visitor, link_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from alerts.interfaces import Message
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Iterator[Visitor]:
+    visitor = Visitor.at(tmp_path / "home")
+    yield visitor
+    visitor.browser.close()
+    visitor.engine.dispose()
+
+
+def _everything(visitor: Visitor) -> dict[str, list[tuple[object, ...]]]:
+    """Read every row of every table."""
+    with reading(visitor.engine) as session:
+        names = session.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
+        return {
+            name: [tuple(row) for row in session.execute(text(f'SELECT * FROM "{name}"'))]  # noqa: S608 - our tables
+            for name in names
+        }
+
+
+def _links(message: Message) -> set[str]:
+    headers = " ".join(value for _, value in message.headers)
+    whole = f"{message.text} {message.html} {headers}"
+    return {address.split("testserver")[1] for address in re.findall(r"http://testserver[^\s\"<>]+", whole)}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND"])
+@pytest.mark.parametrize("channel", ["email", "sms"])
+def test_opening_every_link_of_a_message_changes_nothing(visitor: Visitor, method: str, channel: str) -> None:
+    message = visitor.message(channel)
+    links = _links(message)
+    before = _everything(visitor)
+
+    for _ in range(3):
+        for link in links:
+            answer = visitor.browser.request(method, link)
+            assert "set-cookie" not in answer.headers
+            assert "pictures.example" not in answer.text, "nor does it show anything"
+
+    assert len(links) == (2 if channel == "email" else 1)
+    assert _everything(visitor) == before
+
+
+def test_after_a_prefetch_the_link_still_opens_for_the_person(visitor: Visitor) -> None:
+    link = link_in(visitor.message())
+    for _ in range(5):
+        visitor.browser.get(link)
+
+    assert visitor.browser.get(visitor.open(link)).status_code == 200
+
+
+def test_no_page_asks_the_browser_to_act_by_itself(visitor: Visitor) -> None:
+    message = visitor.message()
+    pages = [visitor.browser.get(link).text for link in _links(message)]
+    pages.append(visitor.browser.get(visitor.open(link_in(message))).text)
+
+    for page in pages:
+        assert "<script" not in page
+        assert "http-equiv" not in page, "no page reloads or leads on by itself"
+        assert not re.search(r"\son\w+=", page)
+        for form in re.findall(r"<form[^>]*>", page):
+            assert 'method="post"' in form
