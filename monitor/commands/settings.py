@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from monitor.settings import Settings
 
-HEADINGS = ("Setting", "Environment", "Default", "Meaning", "Now")
+HEADINGS = ("Environment", "Default", "Meaning")
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +48,7 @@ def as_markdown() -> str:
     """Make the table of README: the same on every machine, so without what is in force."""
     from monitor.settings import Settings
 
-    lines = ["| " + " | ".join(HEADINGS[1:4]) + " |", "|---|---|---|"]
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         meaning = (field.description or "").replace("|", "\\|")
         lines.append(f"| `{environment_name(name)}` | {_code(default_of(name))} | {meaning} |")
