@@ -56,9 +56,10 @@ def _figures(embedded: Embedded, request: Request) -> dict[str, Figure]:
     pairs = all_pairs(embedded)
     for far in FARS:
         if float(far) * len(pairs.impostor) >= 1:
-            tar, threshold = tar_at_far(pairs, float(far), request.seed)
-            figures[f"faces.tar_at_far_{far}"] = tar
-            figures[f"faces.threshold_at_far_{far}"] = threshold
+            accepted = tar_at_far(pairs, float(far), request.seed)
+            figures[f"faces.tar_at_far_{far}"] = accepted.of_pairs
+            figures[f"faces.tar_at_far_{far}_by_person"] = accepted.of_people
+            figures[f"faces.threshold_at_far_{far}"] = accepted.threshold
     tpir, threshold = open_set_one(embedded, FPIR, request.seed)
     figures["faces.open_set_1_tpir_at_fpir_1pct"] = tpir
     figures["faces.open_set_1_threshold_at_fpir_1pct"] = threshold

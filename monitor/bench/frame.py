@@ -1,4 +1,4 @@
-"""What a bench is given, and what it gives: figures with their bounds, and all that is needed to repeat it."""
+"""What a bench is given, and what it gives: figures with bounds, and all that is needed to repeat it."""
 
 from __future__ import annotations
 

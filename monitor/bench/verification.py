@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from monitor.bench.frame import Figure
-from monitor.bench.statistics import rate_by_person, threshold_at
+from monitor.bench.statistics import mean_of_people, rate_by_person, threshold_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,10 +63,23 @@ def all_pairs(embedded: Embedded) -> Pairs:
     return Pairs(np.concatenate(genuine), np.concatenate(persons), np.concatenate(impostor))
 
 
-def tar_at_far(pairs: Pairs, far: float, seed: int) -> tuple[Figure, Figure]:
-    """Share of genuine pairs accepted where `far` of the impostor pairs are; and the threshold for it.
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Share of genuine pairs accepted, over all pairs and as the mean of each person's share; the threshold.
 
-    The interval draws whole persons; the threshold stays as measured. Raises ValueError when there are too
+    People with many pictures have nearly all of the pairs (in LFW, one man has two thirds of them), so the
+    two shares tell different things.
+    """
+
+    of_pairs: Figure
+    of_people: Figure
+    threshold: Figure
+
+
+def tar_at_far(pairs: Pairs, far: float, seed: int) -> Accepted:
+    """Accept `far` of the impostor pairs: which share of the genuine ones is accepted then?
+
+    The intervals draw whole persons; the threshold stays as measured. Raises ValueError when there are too
     few impostor pairs for this rate.
     """
     threshold = threshold_at(pairs.impostor, far)
@@ -74,9 +87,9 @@ def tar_at_far(pairs: Pairs, far: float, seed: int) -> tuple[Figure, Figure]:
     tries = np.bincount(pairs.persons, minlength=people)
     hits = np.bincount(pairs.persons[pairs.genuine >= threshold], minlength=people)
     some = tries > 0
-    value, low, high = rate_by_person(hits[some], tries[some], seed)
-    return (
-        Figure(value, low, high, len(pairs.genuine), "share of genuine pairs"),
+    return Accepted(
+        Figure(*rate_by_person(hits[some], tries[some], seed), len(pairs.genuine), "share of genuine pairs"),
+        Figure(*mean_of_people(hits[some] / tries[some], seed), int(some.sum()), "mean share of a person"),
         Figure.exact(threshold, "cosine", len(pairs.impostor)),
     )
 

@@ -1,4 +1,4 @@
-"""How well voices are told apart, on a folder of recordings with one folder per speaker (as in LibriSpeech)."""
+"""How well voices are told apart, on a folder of recordings with a folder per speaker (as in LibriSpeech)."""
 
 from __future__ import annotations
 

@@ -108,7 +108,8 @@ def _id(folder: Path, model: Any, preprocessing: str) -> ModelId:  # noqa: ANN40
 
 def _dimension(recogniser: Any) -> int:  # noqa: ANN401 - insightface has no types
     if tuple(recogniser.input_size) != (112, 112) or len(recogniser.output_shape) != 2:
-        msg = f"the recogniser takes {recogniser.input_size} and gives {recogniser.output_shape}"
-        raise WeightsDiffer(msg, hint="A recogniser here takes crops of 112x112 pixels.")
+        shapes = f"{recogniser.input_size} and gives {recogniser.output_shape}"
+        msg = f"the recogniser takes {shapes}, not 112x112 and (n, d)"
+        raise WeightsDiffer(msg)
     probe = recogniser.forward(np.zeros((1, 3, 112, 112), np.float32))
     return int(probe.shape[1])

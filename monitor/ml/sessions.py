@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NoSuchFile,
+)
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImplementedInOrt
 
 from monitor.errors import DeviceMissing, WeightsDiffer
 
@@ -18,6 +26,9 @@ PROVIDERS: Final[dict[str, str]] = {"cpu": "CPUExecutionProvider", "cuda": "CUDA
 THREADS_PER_RUN: Final = 1
 """Items are looked at in parallel, one thread each. More threads inside one run would fight over the same
 cores: two items on two cores take longer with two threads each than with one."""
+
+LOAD_ERRORS: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchFile, NotImplementedInOrt)
+"""What onnxruntime says about a file that it cannot load; these have no class in common."""
 
 QUIET: Final = 3
 """onnxruntime's severity from which on it speaks: errors."""
@@ -38,7 +49,7 @@ def providers_of(device: Device) -> list[str]:
 
 
 def session_options() -> Any:  # noqa: ANN401 - onnxruntime has no types
-    """Options of every session: one thread per run, quiet, no arena that only grows."""
+    """Options of every session: one thread per run, and only errors spoken of."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS_PER_RUN
     options.inter_op_num_threads = THREADS_PER_RUN
@@ -55,7 +66,7 @@ def open_session(path: Path, device: Device) -> Any:  # noqa: ANN401 - onnxrunti
     providers = providers_of(device)
     try:
         session = onnxruntime.InferenceSession(str(path), session_options(), providers=providers)
-    except onnxruntime.capi.onnxruntime_pybind11_state.OnnxRuntimeException as exc:
+    except LOAD_ERRORS as exc:
         msg = f"{path.name} could not be loaded on {device}"
         raise WeightsDiffer(msg) from exc
     must_run_on(session, device)

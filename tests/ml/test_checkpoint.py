@@ -14,7 +14,7 @@ from monitor.ml.checkpoint import read_tensors
 
 
 def test_tensors_come_out_as_pytorch_put_them_in(tmp_path: Path) -> None:
-    import torch
+    import torch  # noqa: PLC0415 - a second, and only this test needs it
 
     put = {"a.weight": torch.randn(3, 4, 5), "a.count": torch.tensor(7), "b": torch.arange(6).float()}
     torch.save(put, tmp_path / "some.pt")

@@ -109,7 +109,7 @@ def test_tiles_of_a_second_look_cover_the_whole_picture() -> None:
 def test_one_large_face_needs_no_second_look() -> None:
     calls = []
 
-    def look(part: NDArray[np.uint8], scale: float) -> Found:
+    def look(_part: NDArray[np.uint8], scale: float) -> Found:
         calls.append(scale)
         box = np.array([[0, 0, 300, 300]], np.float32)
         return Found(box, np.zeros((1, 5, 2), np.float32), np.ones(1, np.float32))
@@ -123,7 +123,7 @@ def test_points_on_the_template_stay_where_they_are() -> None:
 
 
 def test_alignment_agrees_with_insightface() -> None:
-    from insightface.utils.face_align import norm_crop
+    from insightface.utils.face_align import norm_crop  # noqa: PLC0415 - two seconds
 
     image = RNG.integers(0, 256, (200, 180, 3)).astype(np.uint8)
     for _ in range(10):
