@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     frames_per_second: float = Field(default=4.0, gt=0, le=60, description="Frames of a video looked at.")
     decode_seconds: float = Field(default=600.0, gt=0, description="CPU seconds a decoder may take.")
     decode_memory_mb: int = Field(default=2048, ge=256, description="Memory a decoder may take, MiB.")
+    c2pa_trust_file: Path | None = Field(
+        default=None, description="PEM file of the signers whose Content Credentials count as trusted."
+    )
     lease_seconds: float = Field(
         default=30.0, gt=0, description="Seconds until the items of a worker that went silent go to another."
     )

@@ -19,13 +19,14 @@ import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
-from monitor.errors import DecoderKilled, EmptyMedia
+from monitor.errors import ConfigError, DecoderKilled, EmptyMedia
 from monitor.stages.decoding_clip import Clip, Line
 from monitor.stages.decoding_wire import DecodeLimits, Job
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from monitor.settings import Settings
     from monitor.values import MediaKind
 
 __all__ = ["Clip", "DecodeLimits", "Decoder"]
@@ -64,6 +65,21 @@ class Decoder:
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._closed = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Decoder:
+        """Take the limits and the trusted signers that the operator set.
+
+        Raises ConfigError when the file of trusted signers cannot be read.
+        """
+        trust_pem = ""
+        if settings.c2pa_trust_file is not None:
+            try:
+                trust_pem = settings.c2pa_trust_file.read_text("ascii")
+            except (OSError, ValueError) as exc:
+                msg = f"LIKENESS_C2PA_TRUST_FILE: {settings.c2pa_trust_file} is no PEM file that can be read"
+                raise ConfigError(msg) from exc
+        return cls(DecodeLimits.of(settings), trust_pem=trust_pem)
 
     def start(
         self,

@@ -29,13 +29,15 @@ WORDS = 300
 """Longest reason that is sent: decoders quote from the file, and one line is enough."""
 
 
-def run(media: int, line: int, job: Job) -> NoReturn:
-    """Be the child that decodes the bytes in `media` and writes to `line`. Never returns."""
+def run(media: int, line: int, job: Job, keeper: int) -> NoReturn:
+    """Be the child of `keeper` that decodes the bytes in `media` and writes to `line`. Never returns."""
     try:
         _keep_only(media, line)
         outlet = Outlet(line)
         with open(media, "rb") as stream:
-            decoding_sandbox.enter(memory_mb=job.limits.memory_mb, cpu_seconds=job.limits.cpu_seconds)
+            decoding_sandbox.enter(
+                keeper=keeper, memory_mb=job.limits.memory_mb, cpu_seconds=job.limits.cpu_seconds
+            )
             _report(stream, job, outlet)
         os._exit(0)
     finally:
@@ -94,7 +96,7 @@ def warm() -> None:
 def _pictures() -> list[bytes]:
     """Make one tiny picture of each format."""
     made = []
-    for name in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP"):
+    for name in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000"):
         into = io.BytesIO()
         Image.new("RGB", (16, 16)).save(into, name)
         made.append(into.getvalue())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import filetype
 import imagehash
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from monitor.errors import TooManyPixels
+from monitor.errors import TooManyPixels, Unreadable
 from monitor.ml.synthetic import declared
 from monitor.stages.decoding_wire import ANIMATION_FRAMES, PICTURE_PIXELS, Job, Outlet, Part
 from monitor.values import MediaKind
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from monitor.values import SyntheticSignal
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000")
 """Pillow's readers that may run. Others start programs (EPS) or are never seen on the web."""
 
 MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
@@ -48,8 +48,11 @@ def is_picture(stream: BinaryIO) -> bool:
 
 
 def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], outlet: Outlet) -> None:
-    """Send the frames of one picture or animation. Raises TooManyPixels and whatever Pillow raises."""
-    with Image.open(stream, formats=FORMATS) as image:
+    """Send the frames of one picture or animation.
+
+    Raises TooManyPixels, Unreadable for a format without a reader, and whatever Pillow raises.
+    """
+    with _opened(stream) as image:
         _check_size(image, job.limits.max_pixels)
         full, count = image.size, getattr(image, "n_frames", 1)
         image.draft("RGB", _shrunk(image.size))  # a very large JPEG is scaled down while it is decoded
@@ -61,6 +64,14 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
         else:
             said["note"] = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else ""
             _still(image, full, job, said, outlet)
+
+
+def _opened(stream: BinaryIO) -> Image.Image:
+    try:
+        return Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError as exc:
+        msg = "no reader here knows this picture, or its header is damaged"
+        raise Unreadable(msg) from exc
 
 
 def _check_size(image: Image.Image, most: int) -> None:

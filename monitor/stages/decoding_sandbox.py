@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import resource
 import signal
 import struct
-from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -59,6 +57,8 @@ AARCH64_CALLS = {
 
 CALLS = {"x86_64": X86_64_CALLS, "aarch64": AARCH64_CALLS}
 
+PAGE_BYTES = resource.getpagesize()
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,17 +68,21 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def enter(*, memory_mb: int, cpu_seconds: float) -> None:
-    """Give up everything but computing. Nothing undoes it. Raises OSError if the kernel refuses."""
+def enter(*, keeper: int, memory_mb: int, cpu_seconds: float) -> None:
+    """Give up everything but computing, and die with the process `keeper`. Nothing undoes it.
+
+    Raises OSError if the kernel refuses, or if the keeper is already gone.
+    """
     most_bytes = _mapped_bytes() + memory_mb * 2**20
     _leave_root()
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper:
+        raise ProcessLookupError(keeper)
     _prctl(PR_SET_DUMPABLE, 0)
     _limit(most_bytes, max(1, round(cpu_seconds)))
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    machine = platform.machine()
-    if machine in CALLS:
-        _filter(machine)
+    if _FILTER is not None:
+        _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(_FILTER))
 
 
 def _leave_root() -> None:
@@ -90,7 +94,11 @@ def _leave_root() -> None:
 
 def _mapped_bytes() -> int:
     """Count what the imported libraries map already: the limit is on what comes on top of it."""
-    return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    fd = os.open("/proc/self/statm", os.O_RDONLY)
+    try:
+        return int(os.read(fd, 64).split()[0]) * PAGE_BYTES
+    finally:
+        os.close(fd)
 
 
 def _limit(most_bytes: int, seconds: int) -> None:
@@ -98,12 +106,6 @@ def _limit(most_bytes: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE):
         resource.setrlimit(limit, (0, 0))
-
-
-def _filter(machine: str) -> None:
-    program = _instructions(AUDIT_ARCH[machine], tuple(CALLS[machine].values()))
-    packed = _Program(len(program) // 8, program)
-    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(packed))
 
 
 def _instructions(arch: int, calls: tuple[int, ...]) -> bytes:
@@ -120,3 +122,14 @@ def _prctl(option: int, first: int, second: int = 0) -> None:
     if _libc.prctl(ctypes.c_int(option), *words) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+
+
+def _filter_for(machine: str) -> _Program | None:
+    if machine not in CALLS:
+        return None
+    program = _instructions(AUDIT_ARCH[machine], tuple(CALLS[machine].values()))
+    return _Program(len(program) // 8, program)
+
+
+_FILTER = _filter_for(os.uname().machine)
+"""Made once, before any fork: a child has milliseconds for all of this."""

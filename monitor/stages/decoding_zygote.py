@@ -63,9 +63,9 @@ class _Zygote:
         if not said:
             return False
         media, line, life = fds
-        pid = os.fork()
+        keeper, pid = os.getpid(), os.fork()
         if pid == 0:
-            decoding_child.run(media, line, _job(said))
+            decoding_child.run(media, line, _job(said), keeper)
         os.close(media)
         os.close(line)
         self._keep(_Child(pid, os.pidfd_open(pid), socket.socket(fileno=life)))

@@ -191,6 +191,7 @@ def test_zero_bytes_and_too_many_bytes_are_refused(door: Door) -> None:
         (lambda: media.saved(media.pattern(), "TIFF"), MediaKind.IMAGE),
         (lambda: media.saved(media.pattern(), "BMP"), MediaKind.IMAGE),
         (lambda: media.saved(media.pattern(), "AVIF"), MediaKind.IMAGE),
+        (lambda: media.saved(media.pattern(), "JPEG2000"), MediaKind.IMAGE),
         (lambda: media.saved(media.pattern(), "GIF"), MediaKind.IMAGE),
         (media.gif, MediaKind.ANIMATION),
         (lambda: media.animation("WEBP"), MediaKind.ANIMATION),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monitor.errors import DecoderKilled, EmptyMedia, MediaError, TooManyPixels, Unreadable
+from monitor.errors import ConfigError, DecoderKilled, EmptyMedia, MediaError, TooManyPixels, Unreadable
 from monitor.settings import Settings
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import MediaKind
@@ -21,6 +21,7 @@ from tests.assets import media
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from monitor.values import ClipInfo, Frame, Sound
 
@@ -41,7 +42,7 @@ def read(decoder: Decoder, data: bytes, **options: bool) -> tuple[ClipInfo, list
         return clip.info, frames, clip.sound()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "JPEG2000"])
 def test_a_picture_is_one_frame(decoder: Decoder, kind: str) -> None:
     info, frames, sound = read(decoder, media.saved(media.pattern(97, 61), kind))
 
@@ -386,6 +387,18 @@ def test_the_limits_come_from_the_settings() -> None:
 
     assert (limits.max_pixels, limits.cpu_seconds, limits.memory_mb) == (5, 7, 300)
     assert limits.wall_seconds > limits.cpu_seconds
+
+
+def test_a_trust_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="LIKENESS_C2PA_TRUST_FILE"):
+        Decoder.of(Settings(c2pa_trust_file=tmp_path / "none.pem"))
+
+
+def test_a_picture_format_without_a_reader_says_so(decoder: Decoder) -> None:
+    heic = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(200)
+
+    with decoder.start(heic) as clip, pytest.raises(Unreadable, match="no reader"):
+        _ = clip.info
 
 
 def test_no_descriptor_and_no_child_stays_behind(decoder: Decoder) -> None:
