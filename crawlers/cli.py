@@ -224,7 +224,7 @@ def _span(seconds: int) -> str:
 
 
 def _engine() -> Engine:
-    from monitor.assembly import open_ledger
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
 
     return open_ledger(load_settings())

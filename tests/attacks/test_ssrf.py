@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import pytest
 
 from crawlers.fetch import Fetcher, Limits
@@ -12,7 +13,7 @@ from crawlers.fetch_guard import Rules, resolve
 from crawlers.resolver import REFUSED_HOSTS, GuardedResolver
 from crawlers.tables import Source
 from monitor.db import writing
-from monitor.errors import FetchRefused
+from monitor.errors import FetchFailed, FetchRefused
 from tests.crawlers.conftest import Crawls, crawls, web  # noqa: F401 - fixtures of the crawler's tests
 from tests.crawlers.pictures import picture
 from tests.crawlers.web import Site, site
@@ -100,8 +101,16 @@ def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_checked(
     names = Names([PUBLIC], ["127.0.0.1"])
     monkeypatch.setattr(socket, "getaddrinfo", names)
     fetcher = Fetcher(Rules(allow_http=True), Limits(1000, 1.0), "test", bytes)
-    with pytest.raises(RuntimeError, match=PUBLIC):  # the guard of these tests names where it would have gone
+    reached: list[str] = []
+
+    def connect(address: str, *_: Any, **__: Any) -> Any:
+        reached.append(address)
+        raise httpcore.ConnectError
+
+    monkeypatch.setattr(fetcher._backend._inner, "connect_tcp", connect)
+    with pytest.raises(FetchFailed):
         fetcher.get("http://rebinding.example/a.png")
+    assert reached == [PUBLIC]
     assert names.asked == 1  # one look-up, so there is no second one to lie in
     fetcher.close()
 
