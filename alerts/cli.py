@@ -138,10 +138,10 @@ def _row(engine: Engine, keks: KeyEncryptionKeys, incident: Incident) -> dict[st
 
 
 def _engine() -> Engine:
-    from monitor import assembly
+    from monitor import ledger
     from monitor.settings import load_settings
 
-    return assembly.open_ledger(load_settings())
+    return ledger.open_ledger(load_settings())
 
 
 def _operator() -> str:

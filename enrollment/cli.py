@@ -188,7 +188,7 @@ def verify_receipt(
         typer.echo(f"Genuine: subject {done.subject_id} was erased at {done.erased_at}.")
         return
     from monitor import subject_keys
-    from monitor.assembly import open_ledger
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
 
     engine = open_ledger(load_settings())
@@ -201,9 +201,9 @@ def verify_receipt(
 
 def _open() -> tuple[Settings, Ledger]:
     from enrollment.subjects import Ledger
-    from monitor.assembly import open_ledger
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
 
     settings = load_settings()

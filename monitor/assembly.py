@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from monitor import migrations, subject_keys
+from monitor import subject_keys
 from monitor.blobs import BlobStore
 from monitor.crypto import KeyEncryptionKeys
-from monitor.db import open_engine
 from monitor.intake import Door
 
 if TYPE_CHECKING:
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
 
 MEBIBYTE = 2**20
-
-
-def open_ledger(settings: Settings) -> Engine:
-    """Open the database with this version's tables; make the home folder, for its owner only, if missing."""
-    if not settings.database_url:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = open_engine(settings.database)
-    migrations.upgrade(engine)
-    return engine
 
 
 def door(settings: Settings, engine: Engine) -> Door:

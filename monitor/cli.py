@@ -17,8 +17,8 @@ app = typer.Typer(
     help=(
         "Tells people when their face or voice appears in public media, with evidence to act on.\n\n"
         "First steps: [bold]likeness demo[/bold] shows the whole path on this machine. "
-        "[bold]likeness models pull[/bold], [bold]likeness keys new[/bold], [bold]likeness subject add[/bold], "
-        "[bold]likeness source add[/bold] and [bold]likeness serve[/bold] set up a watch of your own."
+        "[bold]likeness models pull[/bold], [bold]keys new[/bold], [bold]subject add[/bold], "
+        "[bold]source add[/bold] and [bold]serve[/bold] set up a watch of your own."
     ),
 )
 

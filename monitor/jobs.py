@@ -10,10 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
 from monitor import log as logs
-from monitor.assembly import build_tools, open_ledger
+from monitor.assembly import build_tools
 from monitor.crew import Crew
 from monitor.db import reading, utc_now
 from monitor.errors import LikenessError, StorageError
+from monitor.ledger import open_ledger
 from monitor.tables import BlobRow, MediaItem
 from monitor.values import BlobId
 

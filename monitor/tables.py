@@ -153,7 +153,8 @@ class StageRun(SQLModel, table=True):
 class Finding(SQLModel, table=True):
     """One subject seen in one item. Idempotent on (media, subject, model).
 
-    `sealed` holds the FindingDetail of findings.py under the subject's key. `state` is due, told, held or dismissed.
+    `sealed` holds the FindingDetail of findings.py under the subject's key. `state` is due, told, held
+    or dismissed.
     """
 
     __tablename__ = "finding"

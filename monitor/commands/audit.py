@@ -55,7 +55,7 @@ def show(
 
 
 def _engine() -> Engine:
-    from monitor.assembly import open_ledger
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
 
     return open_ledger(load_settings())

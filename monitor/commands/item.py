@@ -22,8 +22,8 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 @app.command()
 def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
     """Show one item: where it was seen, each step with its time, what was not looked at, how it ended."""
-    from monitor.assembly import open_ledger
     from monitor.db import reading
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
     from monitor.tables import MediaItem
 
@@ -48,8 +48,8 @@ def list_items(
     """List items, the newest first."""
     from sqlmodel import col, select
 
-    from monitor.assembly import open_ledger
     from monitor.db import reading
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
     from monitor.tables import MediaItem
 
@@ -68,7 +68,7 @@ def list_items(
 def retry(media_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Put a failed item back into the queue; a worker takes it up."""
     from monitor import claims
-    from monitor.assembly import open_ledger
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
     from monitor.values import MediaId
 

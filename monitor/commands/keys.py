@@ -124,8 +124,8 @@ def rotate(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 
 
 def _open() -> tuple[Engine, KeyEncryptionKeys]:
-    from monitor.assembly import open_ledger
     from monitor.crypto import KeyEncryptionKeys
+    from monitor.ledger import open_ledger
     from monitor.settings import load_settings
 
     settings = load_settings()

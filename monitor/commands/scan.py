@@ -57,7 +57,8 @@ def scan(
 
 def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
     from monitor import log
-    from monitor.assembly import build_tools, door, open_ledger
+    from monitor.assembly import build_tools, door
+    from monitor.ledger import open_ledger
     from monitor.scanning import scan as scan_files
     from monitor.settings import load_settings
 
