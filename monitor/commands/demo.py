@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
     from rich.status import Status
 
@@ -57,7 +61,7 @@ def demo(
     from monitor.settings import load_settings
 
     settings, console, lock = load_settings(), Console(), read_lock()
-    with console.status("Starting") as status:
+    with _ends_like_ctrl_c(), console.status("Starting") as status:
         screen = _screen(console, status)
         result = run_demo(request_of(settings, home.resolve(), os.environ, given), screen)
     console.print(report(result, lock))
@@ -68,6 +72,18 @@ def demo(
         console.print(f"The pages are at {result.made.public_url}; Ctrl-C ends them.")
         serve_pages(result, os.environ)
     raise typer.Exit(0 if result.judgement.passed else 1)
+
+
+@contextmanager
+def _ends_like_ctrl_c() -> Iterator[None]:
+    """Let a SIGTERM or a closed terminal end what was started first, the way Ctrl-C does."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _screen(console: Console, status: Status) -> Screen:

@@ -16,7 +16,7 @@ from monitor.demo.expectations import incidents_of
 from monitor.demo.visiting import link_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -47,29 +47,32 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(
         *columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    for column in table.columns[:2]:
-        column.overflow = "fold"
+    table.columns[1].no_wrap = True
     return table
 
 
-def _found(result: Result) -> Table:
-    names = {person.key: person.name for person in result.expected.people}
-    table = _table("Planted on the site", " ", "file", "how", "who", "expected", "found", "score", "incident")
+def _found(result: Result) -> Group:
     numbers = _incident_numbers(result)
-    people = [entry.person for entry in result.expected.planted]
-    for person, line in zip(people, result.judgement.planted, strict=True):
-        sighting = line.sighting
-        incident = f"#{numbers[sighting.incident]}" if sighting and sighting.incident else "held"
-        table.add_row(
-            GOOD if line.good else BAD,
-            line.path,
-            line.what,
-            names[person],
-            line.expected,
-            _found_cell(line),
-            _score(sighting),
-            incident if sighting else "",
+    pairs = list(zip(result.expected.planted, result.judgement.planted, strict=True))
+    return Group(
+        *(
+            _found_of(person.name, [line for entry, line in pairs if entry.person == person.key], numbers)
+            for person in result.expected.people
         )
+    )
+
+
+def _found_of(name: str, lines: Sequence[Line], numbers: Mapping[str, int]) -> Table:
+    table = _table(
+        f"{name}: planted on the site", " ", "file", "how", "expected", "found", "score", "told as"
+    )
+    for line in lines:
+        sighting = line.sighting
+        told = (
+            f"#{numbers[sighting.incident]}" if sighting and sighting.incident else "held" if sighting else ""
+        )
+        mark = GOOD if line.good else BAD
+        table.add_row(mark, line.path, line.what, line.expected, _found_cell(line), _score(sighting), told)
     return table
 
 
@@ -83,7 +86,7 @@ def _incident_numbers(result: Result) -> dict[str, int]:
 
 def _found_cell(line: Line) -> Styled:
     spans = line.sighting.voice_spans if line.sighting else ()
-    when = f", she speaks {_seconds(spans)}" if spans else ""
+    when = f", at {_seconds(spans)}" if spans else ""
     return Styled(line.found + when, "" if line.good else "bold red")
 
 
@@ -166,16 +169,19 @@ def link_of(result: Result) -> str:
     return next((link for link in links if link), "")
 
 
-def _open_again(result: Result) -> Panel:
-    lines = [
-        "The pages run no more. To open one, start them again and follow the link of a mail (it opens once):",
+def _open_again(result: Result) -> Group:
+    def whole(text: str) -> Styled:
+        return Styled(text, no_wrap=True, overflow="ignore")  # to be copied, so never cut into lines
+
+    serve = f"set -a; . {result.env_file}; set +a; likeness serve --port {result.made.port}"
+    return Group(
+        Styled("Look for yourself", "bold"),
+        whole(f"Mails, logs and all else lie in {result.made.home}"),
+        "The pages run no more. Start them again, and follow the link of a mail, which opens once:",
+        whole(f"  {serve}"),
+        whole(f"  {link_of(result) or 'no mail carries a link'}"),
         "",
-        f"  set -a; . {result.env_file}; set +a; likeness serve --port {result.made.port}",
-        f"  {link_of(result) or 'no mail carries a link'}",
-        "",
-        f"Mails, logs and everything else: {result.made.home}",
-    ]
-    return Panel("\n".join(lines), title="Look for yourself", title_align="left", box=box.ROUNDED)
+    )
 
 
 def _summary(result: Result) -> Panel:

@@ -233,8 +233,8 @@ def _start(stage: _Stage) -> Child:
     children.start("serve", ["serve", "--port", str(stage.made.port)], env)
     # The crawler gets no key and no secret: it can put in and open nothing.
     bare = surroundings.without_keys(env)
-    add = ["source", "add", stage.server.url + "/", "--name", SOURCE]
-    children.run("source", [*add, "--allow-http", "--allow-private"], bare)
+    add = ["source", "add", SOURCE, stage.server.url + "/", "--allow-http", "--allow-private"]
+    children.run("source", add, bare)
     children.start("scheduler", ["scheduler"], bare)
     _until_ready(stage)
     return worker

@@ -58,7 +58,7 @@ def test_a_good_run_is_shown_with_everything_one_wants_to_know() -> None:
     text = shown(ended())
     for said in (
         "/a-small.jpg",
-        "she speaks 41-44 s",
+        "at 41-44 s",
         "The demo passed",
         "4 of 4 planted appearances found",
         "0 strangers told",
