@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 
 from alerts.links import Links
 from alerts.web import Pages
-from monitor import assembly, subject_keys
+from monitor import ledger, subject_keys
 from monitor import log as logs
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
@@ -96,16 +96,24 @@ def create_app(settings: Settings) -> FastAPI:
     cannot do its work does not start.
     """
     keks, links = KeyEncryptionKeys.from_settings(settings), Links.from_settings(settings)
-    engine = assembly.open_ledger(settings)
+    engine = ledger.open_ledger(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         engine.dispose()
 
-    app = FastAPI(title="Likeness Watch", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="Likeness Watch",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        max_body_size=LARGEST_BODY,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.state.engine = engine
-    app.add_middleware(_Guard, https=links.public_url.startswith("https:"))
+    app.add_middleware(_Headers, https=links.public_url.startswith("https:"))
     app.add_exception_handler(LikenessError, _ours)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _unusable)
@@ -219,8 +227,8 @@ def _problem_page() -> Any:  # noqa: ANN401 - a template of Jinja's
     return environment.get_template("problem.html")
 
 
-class _Guard:
-    """Puts HEADERS on every answer and refuses bodies that none of our forms has."""
+class _Headers:
+    """Puts HEADERS on every answer."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app, self._https = app, https
@@ -235,10 +243,6 @@ class _Guard:
                 self._mark(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
-        request = Request(scope)
-        if refused := _body_refused(request):
-            await _problem(request, refused, "body", refused.description)(scope, receive, sending)
-            return
         await self._app(scope, receive, sending)
 
     def _mark(self, headers: MutableHeaders, path: str) -> None:
@@ -246,12 +250,3 @@ class _Guard:
         headers["Cache-Control"] = STATIC if path.startswith("/static/") else PRIVATE
         if self._https:
             headers["Strict-Transport-Security"] = "max-age=31536000"
-
-
-def _body_refused(request: Request) -> HTTPStatus | None:
-    if request.method in {"GET", "HEAD", "OPTIONS"}:
-        return None
-    length = request.headers.get("content-length", "")
-    if not length.isascii() or not length.isdigit():
-        return HTTPStatus.LENGTH_REQUIRED
-    return HTTPStatus.REQUEST_ENTITY_TOO_LARGE if int(length) > LARGEST_BODY else None
