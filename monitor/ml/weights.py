@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.ml.lock import Archive
 
     Progress = Callable[[str, int, int], None]
-    """Called with the name of a file, its bytes here so far, and its bytes in all."""
+    """Called with the name of a file or package, its bytes here so far, and its bytes in all."""
 
 PULL_HINT: Final = "Run `likeness models pull`."
 
