@@ -50,8 +50,8 @@ face is matched against everything."""
 
 SHARPNESS_FLOOR = 12.0
 """Least variance of the Laplacian of the best aligned face, grey levels squared. 53 faces of LFW, blurred by
-0 to 4 px, fr_feature: below 12 the cosine to the sharp twin has a median of 0.5, above 16 of 0.86; 99 % of the
-pictures as they are lie above 42."""
+0 to 4 px, fr_feature: below 12 the cosine to the sharp twin has a median of 0.5, above 16 of 0.86; 99 % of
+the pictures as they are lie above 42."""
 
 SPEECH_FLOOR_S = 2.0
 """Least speech in a sample, seconds: CAM++ is unsteady below (MODELS.md)."""
