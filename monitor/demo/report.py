@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from monitor.values import Span
 
 GOOD, BAD = Styled("✔", "bold green"), Styled("✘", "bold red")
-SECONDS = re.compile(r"[^\n.]*\b(?:voice|speak)[^\n]*(?:\n[^\n]+)*")
+SEEN = re.compile(r"A (?:face|voice) that[^\n]*(?:\n[^\n]+)*")
+"""The sentences of a mail that say what was recognised, and when."""
 
 
 def report(result: Result, lock: Lock) -> RenderableType:
@@ -158,7 +162,7 @@ def _messages(result: Result) -> Table:
 
 
 def _gist(mail: Mail) -> Styled:
-    found = SECONDS.search(mail.text)
+    found = SEEN.search(mail.text)
     said = " ".join(found.group().split()) if found else ""
     return Styled.assemble((mail.subject, "bold"), *([f"\n{said}"] if said else []))
 
@@ -173,15 +177,22 @@ def _open_again(result: Result) -> Group:
     def whole(text: str) -> Styled:
         return Styled(text, no_wrap=True, overflow="ignore")  # to be copied, so never cut into lines
 
-    serve = f"set -a; . {result.env_file}; set +a; likeness serve --port {result.made.port}"
+    command = _short(Path(sys.executable).with_name("likeness"))
+    serve = f"set -a; . {_short(result.env_file)}; set +a; {command} serve --port {result.made.port}"
     return Group(
         Styled("Look for yourself", "bold"),
-        whole(f"Mails, logs and all else lie in {result.made.home}"),
+        whole(f"Mails, logs and all else lie in {_short(result.made.home)}"),
         "The pages run no more. Start them again, and follow the link of a mail, which opens once:",
         whole(f"  {serve}"),
         whole(f"  {link_of(result) or 'no mail carries a link'}"),
         "",
     )
+
+
+def _short(path: Path) -> str:
+    """Give a path as one would type it here."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here)) if path.is_relative_to(here) else str(path))
 
 
 def _summary(result: Result) -> Panel:

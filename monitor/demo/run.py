@@ -130,7 +130,7 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What runs on this machine for the time of the demo."""
+    """What runs on this machine for the time of the demo. `people` fills as they are enrolled: id -> key."""
 
     made: Surroundings
     env: dict[str, str]
@@ -157,12 +157,12 @@ def run_demo(request: Request, screen: Screen) -> Result:
         clock.begin("Looking for the models, pictures and recordings")
         _fetch(request, screen)
         clock.end("models, pictures, recordings")
-        clock.begin("Building the site and enrolling two people")
+        clock.begin("Building the site and enrolling a person by a photograph")
         stage = _set_up(request, stack)
-        clock.end("site, keys, enrolment")
-        clock.begin("Starting worker, web pages and scheduler")
-        worker = _start(stage)
-        clock.end("processes and models")
+        clock.end("site, keys, first enrolment")
+        clock.begin("Starting worker, web pages and scheduler, and enrolling a person by voice")
+        worker = _start(stage, request.sources)
+        clock.end("processes, second enrolment")
         clock.begin("Crawling, looking and telling")
         finished = _wait(stage, screen)
         clock.end("crawl, look, tell")
@@ -200,18 +200,16 @@ def _set_up(request: Request, stack: ExitStack) -> _Stage:
     env = surroundings.environment(request.environ, settings)
     children = stack.enter_context(Children(made.logs))
     children.run("keys", ["keys", "new", str(made.key_file)], env)
-    people = request.sources, children, env
-    first = _enrolling(PRESIDENT, *people)
+    enrolling = _enrolling(PRESIDENT, request.sources, children, env)
     site = build_site(request.sources, inside.url)  # here, while another core enrols
-    enrolled = {_subject_id(children.finish(first)): PRESIDENT.key}
-    enrolled[_subject_id(children.finish(_enrolling(READER, *people)))] = READER.key
+    people = {_subject_id(children.finish(enrolling)): PRESIDENT.key}
     server = LocalServer(site.answers)
     server.answers = add_address(site.answers, server.url)
     stack.enter_context(server.running())
     ledger = Settings(home=made.home, kek_file=made.key_file, kek=None, database_url="")
     engine = open_engine(ledger.database)
     stack.callback(engine.dispose)
-    return _Stage(made, env, settings, site, server, inside, mail, texts, children, enrolled, ledger, engine)
+    return _Stage(made, env, settings, site, server, inside, mail, texts, children, people, ledger, engine)
 
 
 def _enrolling(person: Person, sources: Sources, children: Children, env: Mapping[str, str]) -> Child:
@@ -227,14 +225,16 @@ def _subject_id(said: str) -> str:
     return str(json.loads(answer)["subject_id"])
 
 
-def _start(stage: _Stage) -> Child:
+def _start(stage: _Stage, sources: Sources) -> Child:
     children, env = stage.children, stage.env
     worker = children.start("worker", ["worker"], env)
     children.start("serve", ["serve", "--port", str(stage.made.port)], env)
+    enrolling = _enrolling(READER, sources, children, env)
     # The crawler gets no key and no secret: it can put in and open nothing.
     bare = surroundings.without_keys(env)
     add = ["source", "add", SOURCE, stage.server.url + "/", "--allow-http", "--allow-private"]
     children.run("source", add, bare)
+    stage.people[_subject_id(children.finish(enrolling))] = READER.key
     children.start("scheduler", ["scheduler"], bare)
     _until_ready(stage)
     return worker
