@@ -43,8 +43,12 @@ def list_(
         query = query.where(col(Alert.state).in_(["failed", "uncertain"]))
     with reading(_engine()) as session:
         rows = [alert.model_dump(mode="json") for alert in session.exec(query)]
-    shown = ("id", "incident_id", "channel", "kind", "state", "attempts", "created_at", "error_reason")
-    _show(rows, shown, as_json, "No messages yet.")
+    if as_json:
+        typer.echo(json.dumps(rows))
+    elif not rows:
+        typer.echo("No messages yet.")
+    else:
+        _table(rows, ("id", "channel", "kind", "state", "attempts", "created_at", "error_reason"))
 
 
 @app.command("again")
@@ -80,9 +84,12 @@ def review(
         msg = "give an incident and one of --approve and --dismiss, or nothing to list"
         raise typer.BadParameter(msg)
     rows = _held()
-    _show(
-        rows, ("incident_id", "since", "what", "where", "face", "voice", "against"), as_json, "Nothing waits."
-    )
+    if as_json:
+        typer.echo(json.dumps(rows))
+    elif not rows:
+        typer.echo("Nothing waits.")
+    else:
+        _blocks(rows, "incident_id")
 
 
 def _decide(incident_id: str, *, approve: bool, as_json: bool) -> None:
@@ -150,26 +157,30 @@ def _operator() -> str:
     return f"operator:{getpass.getuser()}"
 
 
-def _show(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, none: str) -> None:
-    if as_json:
-        typer.echo(json.dumps(rows))
-        return
-    if not rows:
-        typer.echo(none)
-        return
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*[name.removesuffix("_id").replace("_", " ") for name in columns])
+    table = Table()
+    for name in columns:
+        table.add_column(name.replace("_", " "), no_wrap=name == "id")
     for row in rows:
         table.add_row(*[escape(_cell(row[name])) for name in columns])
     Console().print(table)
 
 
+def _blocks(rows: Sequence[dict[str, Any]], title: str) -> None:
+    """Print each row under its title, a line for each fact: addresses and ids stay whole for copying."""
+    for row in rows:
+        typer.secho(row[title], bold=True)
+        for name, value in row.items():
+            for one in value if isinstance(value, list) else [value]:
+                if name != title and one is not None:
+                    typer.echo(f"  {name}: {_cell(one)}")
+
+
 def _cell(value: object) -> str:
-    if isinstance(value, list):
-        return "\n".join(map(str, value))
     if isinstance(value, float):
         return f"{value:.2f}"
     return "" if value is None else str(value)

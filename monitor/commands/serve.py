@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STOP_S = 20.0
 """Seconds that the worker and the scheduler get to finish what they have begun."""
 
+CHILD = [sys.executable, "-m", "monitor.cli"]
 CHILDREN = ("worker", "scheduler")
 """What `--dev` runs beside the pages: verbs of this same command."""
 
@@ -96,7 +97,7 @@ def _run(host: str, port: int) -> None:
 def _children(verbs: tuple[str, ...]) -> Iterator[None]:
     # uvicorn ends by raising the signal that it got once more; the default would leave the children alone.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    started = [subprocess.Popen([sys.executable, "-m", "monitor.cli", verb]) for verb in verbs]
+    started = [subprocess.Popen([*CHILD, verb]) for verb in verbs]
     try:
         yield
     finally:
