@@ -61,6 +61,16 @@ class SubjectView:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """One sample whose sealed bytes are in the store, and whose rows are about to be written."""
+
+    reference_id: str
+    modality: Modality
+    blob_id: BlobId
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """Where enrolment writes, and who writes. `actor` is `operator:NAME`."""
 
@@ -118,15 +128,17 @@ def add(ledger: Ledger, profile: Profile, samples: Sequence[Sample], *, keep: bo
         raise ContactInvalid(msg, hint="Give at least one --face or --voice.")
     subject_id = SubjectId(uuid.uuid4().hex)
     public, private = crypto.new_intake_pair()
-    kept = _put_references(ledger.blobs, subject_id, public, samples) if keep else []
+    kept: list[Kept] = []
     try:
+        for one in samples if keep else ():
+            kept.append(_put_reference(ledger.blobs, subject_id, public, one))  # noqa: PERF401 - known if the next fails
         with writing(ledger.engine) as session:
             _write(session, ledger, (subject_id, profile), (public, private), samples)
             _write_references(session, subject_id, kept)
             _audit_add(session, ledger.actor, subject_id, samples, len(kept))
     except BaseException:
-        for _, _, blob_id, _ in kept:
-            ledger.blobs.delete(blob_id)
+        for one_kept in kept:
+            ledger.blobs.delete(one_kept.blob_id)
         raise
     return subject_id
 
@@ -153,26 +165,20 @@ def _write(
         add_template(session, ledger.keks, subject_id, one.modality, one.model_id, one.vector, one.quality)
 
 
-def _put_references(
-    blobs: BlobStore, subject_id: SubjectId, public: bytes, samples: Sequence[Sample]
-) -> list[tuple[str, Modality, BlobId, int]]:
-    sealer = crypto.IntakeSealer(public)
-    kept: list[tuple[str, Modality, BlobId, int]] = []
-    for one in samples:
-        reference_id = uuid.uuid4().hex
-        sealed = sealer.seal(one.data, _reference_info(subject_id, reference_id))
-        kept.append((reference_id, one.modality, blobs.put(sealed), len(sealed)))
-    return kept
+def _put_reference(blobs: BlobStore, subject_id: SubjectId, public: bytes, one: Sample) -> Kept:
+    reference_id = uuid.uuid4().hex
+    sealed = crypto.IntakeSealer(public).seal(one.data, _reference_info(subject_id, reference_id))
+    return Kept(reference_id, one.modality, blobs.put(sealed), len(sealed))
 
 
-def _write_references(
-    session: Session, subject_id: SubjectId, kept: Sequence[tuple[str, Modality, BlobId, int]]
-) -> None:
-    for _, _, blob_id, size in kept:
-        session.add(BlobRow(id=blob_id, subject_id=subject_id, kind=REFERENCE, size_bytes=size))
+def _write_references(session: Session, subject_id: SubjectId, kept: Sequence[Kept]) -> None:
+    for one in kept:
+        session.add(BlobRow(id=one.blob_id, subject_id=subject_id, kind=REFERENCE, size_bytes=one.size_bytes))
     session.flush()  # the references point at these rows
-    for reference_id, modality, blob_id, _ in kept:
-        session.add(Reference(id=reference_id, subject_id=subject_id, modality=modality, blob_id=blob_id))
+    for one in kept:
+        session.add(
+            Reference(id=one.reference_id, subject_id=subject_id, modality=one.modality, blob_id=one.blob_id)
+        )
 
 
 def _audit_add(
