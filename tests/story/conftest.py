@@ -12,6 +12,7 @@ from sqlmodel import select
 
 from monitor import claims, findings, subject_keys
 from monitor.blobs import BlobStore
+from monitor.crew import Crew
 from monitor.db import reading, utc_now, writing
 from monitor.gallery import Gallery, add_template, models_of
 from monitor.intake import Door, submit
@@ -76,6 +77,13 @@ class Watch:
         assert media_id in claims.claim(self.tools.engine, OWNER, 60.0, 10)
         return process(media_id, self.tools, OWNER)
 
+    def work(self, threads: int = 1) -> list[Outcome]:
+        """Let a crew look at everything that waits."""
+        outcomes: list[Outcome] = []
+        crew = Crew(self.tools, threads=threads, lease_s=30.0, seen=outcomes.append)
+        crew.run(threading.Event(), once=True)
+        return outcomes
+
     def item(self, media_id: MediaId) -> MediaItem:
         """Read an item's row."""
         with reading(self.tools.engine) as session:
@@ -129,9 +137,3 @@ def running(
             keep_original_bytes=2**20,
         )
         yield Watch(tools, Door(engine, blobs, subject_keys.intake_sealer(engine), 2**28))
-
-
-@pytest.fixture
-def stop() -> threading.Event:
-    """Give the event that stops a worker."""
-    return threading.Event()
