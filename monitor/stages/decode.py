@@ -19,6 +19,8 @@ import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
+import filetype
+
 from monitor.errors import ConfigError, DecoderKilled, EmptyMedia
 from monitor.stages.decoding_clip import Clip, Line
 from monitor.stages.decoding_wire import DecodeLimits, Job
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from monitor.values import MediaKind
 
 __all__ = ["Clip", "DecodeLimits", "Decoder"]
+
+PICTURES, STREAMS = "images", "streams"
+"""The two trades: decoding_images.py and decoding_streams.py. By its first bytes an item goes to one."""
+
+MAGIC_BYTES = 8192
+"""`filetype` looks at no more."""
 
 PIPE_BYTES = 1 << 20
 """The most that the kernel lends to anybody: a child may decode this far ahead of its reader."""
@@ -47,7 +55,7 @@ BOOT = (
     "import json,sys;"
     "sys.path[:]=json.loads(sys.argv[2]);"
     "from monitor.stages.decoding_zygote import main;"
-    "main(int(sys.argv[1]))"
+    "main(int(sys.argv[1]),sys.argv[3])"
 )
 
 
@@ -63,7 +71,7 @@ class Decoder:
         self._limits = limits
         self._trust_pem = trust_pem
         self._lock = threading.Lock()
-        self._zygote: _Zygote | None = None
+        self._zygotes: dict[str, _Zygote] = {}
         self._closed = False
 
     @classmethod
@@ -102,11 +110,12 @@ class Decoder:
             raise EmptyMedia(msg)
         job = Job(self._limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
         said = json.dumps(asdict(job)).encode()
+        trade = PICTURES if filetype.image_match(data[:MAGIC_BYTES]) else STREAMS
         out, line = _pipe()
         ours, theirs = socket.socketpair()
         media = _memory_file(data)
         try:
-            self._send(said, [media, line, theirs.fileno()])
+            self._send(trade, said, [media, line, theirs.fileno()])
         except BaseException:
             os.close(out)
             ours.close()
@@ -121,9 +130,8 @@ class Decoder:
         """End the zygote and every child of it. Clips that are still open fail."""
         with self._lock:
             self._closed = True
-            if self._zygote is not None:
-                self._zygote.close()
-                self._zygote = None
+            for trade in tuple(self._zygotes):
+                self._bury(trade)
 
     def __enter__(self) -> Self:
         return self
@@ -133,42 +141,42 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _send(self, said: bytes, fds: list[int]) -> None:
+    def _send(self, trade: str, said: bytes, fds: list[int]) -> None:
         """Hand a job over; a zygote that was killed is replaced once."""
         with self._lock:
+            if self._closed:
+                msg = "the decoder was closed"
+                raise DecoderKilled(msg)
             for _ in range(2):
                 try:
-                    socket.send_fds(self._running().control, [said], fds)
+                    socket.send_fds(self._running(trade).control, [said], fds)
                 except OSError as exc:
                     failed: OSError = exc
-                    self._bury()
+                    self._bury(trade)
                 else:
                     return
             msg = "no decoder process could be started"
             raise DecoderKilled(msg) from failed
 
-    def _running(self) -> _Zygote:
-        if self._closed:
-            msg = "the decoder was closed"
-            raise DecoderKilled(msg)
-        if self._zygote is None:
-            self._zygote = _Zygote()
-        return self._zygote
+    def _running(self, trade: str) -> _Zygote:
+        if trade not in self._zygotes:
+            self._zygotes[trade] = _Zygote(trade)
+        return self._zygotes[trade]
 
-    def _bury(self) -> None:
-        if self._zygote is not None:
-            self._zygote.close()
-            self._zygote = None
+    def _bury(self, trade: str) -> None:
+        dead = self._zygotes.pop(trade, None)
+        if dead is not None:
+            dead.close()
 
 
 class _Zygote:
     """The running process of decoding_zygote.py, from outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, trade: str) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", BOOT, str(theirs.fileno()), json.dumps(sys.path)],
+                [sys.executable, "-I", "-c", BOOT, str(theirs.fileno()), json.dumps(sys.path), trade],
                 env=ENVIRONMENT,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

@@ -9,19 +9,17 @@ import contextlib
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING, NoReturn
-
-import av
-import av.logging
-from PIL import AvifImagePlugin, Image
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from monitor.errors import MediaError
 from monitor.ml.synthetic import declared
-from monitor.stages import decoding_images, decoding_sandbox, decoding_streams
+from monitor.stages import decoding_sandbox
 from monitor.stages.decoding_wire import DecodeLimits, Job, Outlet, Part
 
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+    from monitor.values import SyntheticSignal
 
 STDERR = 2
 MOST_FDS = 1 << 16
@@ -29,7 +27,19 @@ WORDS = 300
 """Longest reason that is sent: decoders quote from the file, and one line is enough."""
 
 
-def run(media: int, line: int, job: Job, keeper: int) -> NoReturn:
+class Reader(Protocol):
+    """What decoding_images.py and decoding_streams.py are: the decoders for one trade."""
+
+    def decode(
+        self, stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], outlet: Outlet
+    ) -> None:
+        """Send what is decoded; raise MediaError, or anything at all on hostile bytes."""
+
+    def samples(self) -> list[bytes]:
+        """Set the decoders up, and make tiny media that bring all of them into memory."""
+
+
+def run(media: int, line: int, job: Job, keeper: int, reader: Reader) -> NoReturn:
     """Be the child of `keeper` that decodes the bytes in `media` and writes to `line`. Never returns."""
     try:
         _keep_only(media, line)
@@ -38,7 +48,7 @@ def run(media: int, line: int, job: Job, keeper: int) -> NoReturn:
             decoding_sandbox.enter(
                 keeper=keeper, memory_mb=job.limits.memory_mb, cpu_seconds=job.limits.cpu_seconds
             )
-            _report(stream, job, outlet)
+            _report(reader, stream, job, outlet)
         os._exit(0)
     finally:
         os._exit(1)  # no clean-up: the zygote's own must not run twice
@@ -54,9 +64,9 @@ def _keep_only(*fds: int) -> None:
     os.closerange(high + 1, MOST_FDS)
 
 
-def _report(stream: BinaryIO, job: Job, outlet: Outlet) -> None:
+def _report(reader: Reader, stream: BinaryIO, job: Job, outlet: Outlet) -> None:
     try:
-        decode(stream, job, outlet)
+        decode(reader, stream, job, outlet)
     except MediaError as exc:
         outlet.json(Part.ERROR, {"code": exc.code, "reason": exc.message[:WORDS]})
     except MemoryError:
@@ -67,49 +77,20 @@ def _report(stream: BinaryIO, job: Job, outlet: Outlet) -> None:
         outlet.json(Part.ERROR, {"code": "unreadable", "reason": f"{type(exc).__name__}: {exc}"[:WORDS]})
 
 
-def decode(stream: BinaryIO, job: Job, outlet: Outlet) -> None:
-    """Decode whatever the bytes are. Raises MediaError, and anything that a decoder raises."""
+def decode(reader: Reader, stream: BinaryIO, job: Job, outlet: Outlet) -> None:
+    """Decode one item. Raises MediaError, and anything that a decoder raises."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # decoders warn about every crooked file; the result says enough
         signals = declared.in_bytes(stream, trust_pem=job.trust_pem) if job.signals else ()
         stream.seek(0)
-        if decoding_images.is_picture(stream):
-            decoding_images.decode(stream, job, signals, outlet)
-        else:
-            decoding_streams.decode(stream, job, signals, outlet)
+        reader.decode(stream, job, signals, outlet)
 
 
-def warm() -> None:
-    """Import and run every decoder once, so that children find all of it in memory."""
-    av.logging.set_level(av.logging.PANIC)
-    Image.MAX_IMAGE_PIXELS = None  # our own check comes first and knows the operator's limit
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a child may start no threads
-    Image.init()
+def warm(reader: Reader) -> None:
+    """Run every decoder once, so that children find all of it in memory."""
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
-        for sample in (*_pictures(), _wave()):
-            _report(io.BytesIO(sample), Job(DecodeLimits()), Outlet(sink))
+        for sample in reader.samples():
+            _report(reader, io.BytesIO(sample), Job(DecodeLimits()), Outlet(sink))
     finally:
         os.close(sink)
-
-
-def _pictures() -> list[bytes]:
-    """Make one tiny picture of each format."""
-    made = []
-    for name in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000"):
-        into = io.BytesIO()
-        Image.new("RGB", (16, 16)).save(into, name)
-        made.append(into.getvalue())
-    return made
-
-
-def _wave() -> bytes:
-    """Make a tenth of a second of silence."""
-    into = io.BytesIO()
-    with av.open(into, "w", format="wav") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-        frame = av.AudioFrame(format="s16", layout="mono", samples=800)
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return into.getvalue()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
-import filetype
-import imagehash
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 from monitor.errors import TooManyPixels, Unreadable
 from monitor.ml.synthetic import declared
+from monitor.stages.decoding_hash import perceptual_hash
 from monitor.stages.decoding_wire import ANIMATION_FRAMES, PICTURE_PIXELS, Job, Outlet, Part
 from monitor.values import MediaKind
 
@@ -30,9 +30,6 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000")
 MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 """Formats whose several pictures are one film; in others (TIFF, MPO) they are pages."""
 
-MAGIC_BYTES = 8192
-"""`filetype` looks at no more."""
-
 ANIMATION_PIXELS = 1_000_000_000
 """Pixels of an animation that are decoded, looked at or not: some seconds of CPU time."""
 
@@ -40,11 +37,17 @@ USUAL_DURATION_S = 0.1
 """What browsers take for a frame of an animation that says 0."""
 
 
-def is_picture(stream: BinaryIO) -> bool:
-    """Say whether the bytes are for Pillow rather than for FFmpeg. Leaves the stream at its start."""
-    start = stream.read(MAGIC_BYTES)
-    stream.seek(0)
-    return filetype.image_match(start) is not None
+def samples() -> list[bytes]:
+    """Set Pillow up, and make one tiny picture of each format."""
+    Image.MAX_IMAGE_PIXELS = None  # our own check comes first and knows the operator's limit
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a child may start no threads
+    Image.init()
+    made = []
+    for name in FORMATS:
+        into = io.BytesIO()
+        Image.new("RGB", (16, 16)).save(into, name)
+        made.append(into.getvalue())
+    return made
 
 
 def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], outlet: Outlet) -> None:
@@ -158,8 +161,3 @@ def _header(kind: MediaKind, rgb: NDArray[np.uint8], duration_s: float) -> dict[
         "duration_s": duration_s,
         "perceptual_hash": perceptual_hash(rgb),
     }
-
-
-def perceptual_hash(rgb: NDArray[np.uint8]) -> str:
-    """Hash the rough brightness of a picture: 16 hex digits that survive resizing and recompression."""
-    return str(imagehash.dhash(Image.fromarray(rgb)))

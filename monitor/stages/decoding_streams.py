@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 import av
+import av.logging
 import numpy as np
 
 from monitor.errors import TooManyPixels, Unreadable
 from monitor.ml.synthetic import declared
-from monitor.stages.decoding_images import perceptual_hash
+from monitor.stages.decoding_hash import perceptual_hash
 from monitor.stages.decoding_wire import LONG_SIDE, DecodeLimits, Job, Outlet, Part
 from monitor.values import SAMPLE_RATE, MediaKind
 
@@ -61,6 +63,22 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
     with av.open(stream, options=options, metadata_errors="ignore") as container:
         tags = declared.in_tags(container.metadata) if job.signals else ()
         _Reading(container, job, outlet).run([asdict(signal) for signal in declared.once((*signals, *tags))])
+
+
+def samples() -> list[bytes]:
+    """Set FFmpeg up, and make a tenth of a second of silence beside a black picture."""
+    av.logging.set_level(av.logging.PANIC)
+    into = io.BytesIO()
+    with av.open(into, "w", format="matroska") as container:
+        video, audio = container.add_stream("mpeg4", rate=25), container.add_stream("pcm_s16le", rate=8000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio.layout = "mono"
+        sound = av.AudioFrame(format="s16", layout="mono", samples=800)
+        sound.sample_rate = 8000
+        for stream, frame in ((video, av.VideoFrame(64, 48, "yuv420p")), (audio, sound)):
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return [into.getvalue()]
 
 
 class _Reading:

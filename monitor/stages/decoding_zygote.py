@@ -1,4 +1,6 @@
-"""The small process that forks one child per item.
+"""The small process that forks one child per item: one for pictures, and one for video and sound.
+
+They are two since a fork costs by what is imported, and pictures, the most of the media, need no FFmpeg.
 
 It holds no secrets: it is started anew with an empty environment, imports the decoders once, and then waits.
 A fork of it costs a few milliseconds, where starting Python and importing the decoders costs half a
@@ -13,14 +15,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
 import signal
 import socket
 import struct
-import sys
 from dataclasses import dataclass
+from typing import cast
 
 from monitor.stages import decoding_child
 from monitor.stages.decoding_wire import DecodeLimits, Job
@@ -42,8 +45,9 @@ class _Child:
 class _Zygote:
     """Forks on request and reaps; one thread, one poll."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, reader: decoding_child.Reader) -> None:
         self._control = control
+        self._reader = reader
         self._children: dict[int, _Child] = {}
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
@@ -65,7 +69,7 @@ class _Zygote:
         media, line, life = fds
         keeper, pid = os.getpid(), os.fork()
         if pid == 0:
-            decoding_child.run(media, line, _job(said), keeper)
+            decoding_child.run(media, line, _job(said), keeper, self._reader)
         os.close(media)
         os.close(line)
         self._keep(_Child(pid, os.pidfd_open(pid), socket.socket(fileno=life)))
@@ -96,14 +100,11 @@ def _job(said: bytes) -> Job:
     return Job(**{**words, "limits": DecodeLimits(**words["limits"])})
 
 
-def main(fd: int) -> None:
-    """Import and warm the decoders, then serve the parent on the socket `fd`."""
+def main(fd: int, trade: str) -> None:
+    """Import and warm the decoders for one trade, `images` or `streams`, then serve the socket `fd`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to go
-    decoding_child.warm()
+    reader = cast("decoding_child.Reader", importlib.import_module(f"monitor.stages.decoding_{trade}"))
+    decoding_child.warm(reader)
     gc.collect()
     gc.freeze()
-    _Zygote(socket.socket(fileno=fd)).serve()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    _Zygote(socket.socket(fileno=fd), reader).serve()

@@ -242,9 +242,9 @@ ATTACKS: dict[str, Callable[[Outlet], None]] = {
 """Name -> what a child does when it is taken over."""
 
 
-def attack(stream: BinaryIO, job: Job, outlet: Outlet) -> None:
+def attack(reader: decoding_child.Reader, stream: BinaryIO, job: Job, outlet: Outlet) -> None:
     """Stand in for `decoding_child.decode`. The warm-up, whose bytes name no attack, does nothing."""
-    del job
+    del reader, job
     act = ATTACKS.get(stream.read(200).decode("ascii", "replace"))
     if act is not None:
         _line.append(outlet._fd)
@@ -252,7 +252,7 @@ def attack(stream: BinaryIO, job: Job, outlet: Outlet) -> None:
         act(outlet)
 
 
-def main(fd: int) -> None:
+def main(fd: int, trade: str) -> None:
     """Be a zygote whose children are taken over."""
     decoding_child.decode = attack
-    decoding_zygote.main(fd)
+    decoding_zygote.main(fd, trade)

@@ -184,18 +184,16 @@ def test_one_hostile_item_disturbs_no_other(hostile: Decoder) -> None:
 
 def test_a_keeper_that_is_killed_is_replaced() -> None:
     with Decoder(QUICK) as decoder:
-        with decoder.start(media.jpeg()) as clip:
+        with decoder.start(media.mp4()) as clip:
             assert clip.info.width == 160
-        zygote = decoder._zygote
-        assert zygote is not None
         waiting = decoder.start(media.video(20, size=(640, 480), codec="mpeg4"))
         _ = waiting.info
-        os.kill(zygote._process.pid, signal.SIGKILL)
+        os.kill(decoder._zygotes[decode.STREAMS]._process.pid, signal.SIGKILL)
 
         with pytest.raises(DecoderKilled):
             waiting.sound()
         waiting.close()
-        with decoder.start(media.jpeg()) as clip:
+        with decoder.start(media.mp4()) as clip:
             assert clip.info.width == 160
 
 
@@ -206,7 +204,7 @@ def test_nothing_outlives_a_worker_that_is_killed() -> None:
         "decode.BOOT = decode.BOOT.replace('monitor.stages.decoding_zygote', 'tests.attacks.hostile_child')\n"
         "decoder = decode.Decoder(decode.DecodeLimits())\n"
         "clip = decoder.start(b'sleep')\n"
-        "print(clip.info.note, decoder._zygote._process.pid, flush=True)\n"
+        "print(clip.info.note, decoder._zygotes['streams']._process.pid, flush=True)\n"
         "time.sleep(1000)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as worker:
