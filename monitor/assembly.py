@@ -41,11 +41,11 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     from monitor.gallery import Gallery, models_of  # noqa: PLC0415
     from monitor.ml.packs import load_pack  # noqa: PLC0415
     from monitor.pipeline import Tools  # noqa: PLC0415
-    from monitor.stages.decode import DecodeLimits, Decoder  # noqa: PLC0415
+    from monitor.stages.decode import Decoder  # noqa: PLC0415
 
     cv2.setNumThreads(1)  # items run side by side; a resize that takes every core takes them from others
     pack = load_pack(settings)
-    with Gallery(engine, keks, models_of(pack)) as gallery, Decoder(DecodeLimits.of(settings)) as decoder:
+    with Gallery(engine, keks, models_of(pack)) as gallery, Decoder.of(settings) as decoder:
         gallery.start()
         yield Tools(
             engine=engine,
