@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ ASKED: Final = "asked_url"
 """Key in a request's meta: the address as a page gave it, before any redirect."""
 
 
+MEDIA_THREADS: Final = 16
+"""Media fetched at once, over all hosts. They wait for the network, not for a core."""
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MEDIA_THREADS, thread_name_prefix="fetch")
+
+
 @dataclass(frozen=True)
 class Eyes:
     """One crawl of one source. `door` takes media in and opens none: it holds a public key only."""
@@ -33,3 +42,4 @@ class Eyes:
     fetcher: Fetcher
     door: Door
     user_agent: str
+    threads: ThreadPoolExecutor = field(default_factory=_threads)

@@ -7,7 +7,6 @@ redirects and retries. The guard stands here as well, because every hop comes th
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
@@ -23,9 +22,6 @@ from monitor.errors import FetchRefused
 if TYPE_CHECKING:
     from scrapy import Request
 
-MEDIA_THREADS: Final = 16
-"""Media fetched at once, over all hosts. They wait for the network, not for a core."""
-
 CONDITIONS: Final = ("If-None-Match", "If-Modified-Since")
 UNDONE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers that no longer say the truth about a body that our fetcher has decoded."""
@@ -40,7 +36,6 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
         """Take what the crawl shares from its spider."""
         super().__init__(crawler)
         self._eyes: Eyes = crawler.spider.eyes
-        self._threads = ThreadPoolExecutor(MEDIA_THREADS, thread_name_prefix="fetch")
 
     async def download_request(self, request: Request) -> Response:
         """Download one request. Raises FetchError or Scrapy's own download errors."""
@@ -59,13 +54,15 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
         sent = {name: request.headers.get(name) for name in CONDITIONS}
         conditions = {name: value.decode("latin-1") for name, value in sent.items() if value}
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._threads, self._eyes.fetcher.get, request.url, conditions)
+        answer = await loop.run_in_executor(
+            self._eyes.threads, self._eyes.fetcher.get, request.url, conditions
+        )
         request.meta["download_latency"] = answer.latency_s
         headers = {name: value for name, value in answer.headers.items() if name not in UNDONE}
         return Response(request.url, status=answer.status, headers=headers, body=answer.body)
 
     async def close(self) -> None:
-        """Close connections and threads."""
+        """Close connections and threads. Scrapy makes one handler per scheme; a second close does nothing."""
         await super().close()
         self._eyes.fetcher.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._eyes.threads.shutdown(wait=False, cancel_futures=True)

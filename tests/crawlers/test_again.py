@@ -16,6 +16,8 @@ from monitor.tables import GalleryEvent, MediaItem
 from tests.crawlers.pictures import gallery, picture
 
 if TYPE_CHECKING:
+    from http.server import BaseHTTPRequestHandler
+
     from sqlalchemy import Engine
 
     from tests.crawlers.conftest import Crawls
@@ -116,6 +118,23 @@ def test_a_host_that_names_a_crawl_delay_is_asked_that_slowly_one_at_a_time(
     assert len(gaps) == 4
     assert min(gaps) > 0.45
     assert max(one.at_once for one in web.asked) == 1
+
+
+def test_a_host_that_is_too_busy_is_given_the_time_that_it_asks_for(crawls: Crawls, web: Site) -> None:
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(429)
+        handler.send_header("Retry-After", "2")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    web.page("/", '<img src="/busy.png"><a href="/later.html">later</a>')
+    web.answer("/busy.png", busy)
+    web.page("/later.html", "<p>nothing</p>")
+    crawls.add()
+    crawls.run()
+    assert web.paths() == ["/", "/busy.png", "/later.html"]
+    assert web.asked[-1].at - web.asked[-2].at > 0.9  # two seconds, varied by half
+    assert crawls.seen()["/busy.png"].code == "fetch_failed"
 
 
 def test_pages_and_media_of_one_host_share_its_pace(crawls: Crawls, web: Site) -> None:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from monitor.blobs import BlobStore
 from monitor.intake import seal_info
-from monitor.subject_keys import intake_opener
+from monitor.subject_keys import ensure_service_keys, intake_opener
 from monitor.values import BlobId
+from tests.crawlers.conftest import Crawls
 from tests.crawlers.pictures import picture
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
     from monitor.crypto import KeyEncryptionKeys
-    from tests.crawlers.conftest import Crawls
     from tests.crawlers.web import Site
 
 
@@ -42,8 +46,10 @@ def plant(web: Site) -> None:
 
 
 def test_a_site_is_walked_and_each_file_put_in_once(
-    crawls: Crawls, web: Site, keys: KeyEncryptionKeys
+    engine: Engine, tmp_path: Path, web: Site, keys: KeyEncryptionKeys
 ) -> None:
+    ensure_service_keys(engine, keys)
+    crawls = Crawls(engine, tmp_path, web)
     plant(web)
     crawls.add()
     report = crawls.run()
