@@ -62,10 +62,16 @@ def _repeated(args: Sequence[str]) -> list[str]:
 
 @app.command("add", cls=FilesCommand)
 def add(  # noqa: PLR0917 - Typer passes every one by name
-    name: Annotated[str, typer.Argument(help="What the person is called in messages.")],
-    attest: Annotated[str, typer.Option(help="How you checked that these are this person's own samples.")],
-    face: Annotated[list[Path], typer.Option(help="Pictures of the face, or folders of them.")] = [],  # noqa: B006 - Typer copies it
-    voice: Annotated[list[Path], typer.Option(help="Sounds of the voice, or folders of them.")] = [],  # noqa: B006 - as above
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the person is called in messages.")],
+    attest: Annotated[
+        str, typer.Option(metavar="TEXT", help="How you checked that these are this person's own samples.")
+    ],
+    face: Annotated[
+        list[Path], typer.Option(metavar="FILE...", help="Pictures of the face, or folders of them.")
+    ] = [],  # noqa: B006 - Typer copies it
+    voice: Annotated[
+        list[Path], typer.Option(metavar="FILE...", help="Sounds of the voice, or folders of them.")
+    ] = [],  # noqa: B006 - as above
     email: Annotated[str, typer.Option(help="Where to tell the person.")] = "",
     phone: Annotated[str, typer.Option(help="Where to tell by SMS: +49 30 123456.")] = "",
     keep_references: Annotated[
@@ -78,10 +84,11 @@ def add(  # noqa: PLR0917 - Typer passes every one by name
 ) -> None:
     """Enrol one person from pictures and sounds.
 
-    Best: three or more sharp pictures, face to the camera, alone in the picture; and ten seconds or more
-    of plain speech. When a sample cannot be used nothing is stored, and you are told why, for each file.
+    Best: three or more sharp pictures, face to the camera, nobody beside it;
+    and ten seconds or more of plain speech. When a sample cannot be used,
+    nothing is stored, and you are told why, for each file.
 
-    Example: likeness subject add "Ada Example" --face ada1.jpg ada2.jpg --voice ada.flac
+    likeness subject add "Ada Example" --face ada1.jpg ada2.jpg --voice ada.flac
     --email ada@example.org --attest "passport seen in person"
     """
     from enrollment import subjects
