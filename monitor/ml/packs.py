@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REGISTRY_FACES: Final = Thresholds(
     alert=0.50,
     review=0.415,
-    source="LFW A to I less its errata, 15 million impostor pairs, 2026-11-23: FAR 1e-4 at 0.420, 1e-5 at 0.476",
+    source="LFW A to I less errata, 15 M impostor pairs, 2026-11-23: FAR 1e-4 at 0.420, 1e-5 at 0.476",
 )
 EDGEFACE_FACES: Final = Thresholds(
     alert=0.447,
