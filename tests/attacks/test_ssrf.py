@@ -14,7 +14,7 @@ from crawlers.resolver import REFUSED_HOSTS, GuardedResolver
 from crawlers.tables import Source
 from monitor.db import writing
 from monitor.errors import FetchFailed, FetchRefused
-from tests.crawlers.conftest import Crawls, crawls, web  # noqa: F401 - fixtures of the crawler's tests
+from tests.crawlers.conftest import Crawls, crawls, web, zygote  # noqa: F401 - fixtures of the crawler's tests
 from tests.crawlers.pictures import picture
 from tests.crawlers.web import Site, site
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from monitor.db import reading
 from monitor.subject_keys import ensure_service_keys
 from monitor.tables import MediaItem, MediaOrigin
 from tests.crawlers.web import Site, site
+from tests.crawlers.zygote import Crawl, Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +43,7 @@ class Crawls:
     engine: Engine
     home: Path
     web: Site
+    zygote: Zygote
 
     def environment(self, **more: str) -> dict[str, str]:
         """Give what the scheduler gives its children: no key that opens anything."""
@@ -63,15 +63,9 @@ class Crawls:
         new = NewSource("local", self.web.url + path, allow_http=True, allow_private=True, **options)
         return sources.add(self.engine, new, "test")
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> Crawl:
         """Start a crawl."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "crawlers", "local", *arguments],
-            env=self.environment(**environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return self.zygote.start(["local", *arguments], self.environment(**environment), self.home)
 
     def run(self, *arguments: str, **environment: str) -> dict[str, Any]:
         """Crawl and give the report, with what stood on standard error."""
@@ -98,7 +92,16 @@ class Crawls:
             return list(session.exec(select(MediaOrigin).order_by(col(MediaOrigin.url))))
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    started = Zygote()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def crawls(sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path, web: Site) -> Crawls:
+def crawls(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path, web: Site, zygote: Zygote
+) -> Crawls:
     ensure_service_keys(sqlite_engine, keys)
-    return Crawls(sqlite_engine, tmp_path, web)
+    return Crawls(sqlite_engine, tmp_path, web, zygote)

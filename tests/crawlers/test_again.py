@@ -95,7 +95,7 @@ def test_a_crawl_that_is_told_to_end_writes_down_what_it_did(crawls: Crawls, web
     child = crawls.start()
     while len(web.paths()) < 4:
         time.sleep(0.02)
-    child.terminate()
+    child.send_signal(signal.SIGTERM)
     child.communicate(timeout=30)
     with reading(crawls.engine) as session:
         run = session.exec(select(CrawlRun)).one()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.crypto import KeyEncryptionKeys
     from tests.crawlers.web import Site
+    from tests.crawlers.zygote import Zygote
 
 
 def plant(web: Site) -> None:
@@ -46,10 +47,10 @@ def plant(web: Site) -> None:
 
 
 def test_a_site_is_walked_and_each_file_put_in_once(
-    engine: Engine, tmp_path: Path, web: Site, keys: KeyEncryptionKeys
+    engine: Engine, tmp_path: Path, web: Site, keys: KeyEncryptionKeys, zygote: Zygote
 ) -> None:
     ensure_service_keys(engine, keys)
-    crawls = Crawls(engine, tmp_path, web)
+    crawls = Crawls(engine, tmp_path, web, zygote)
     plant(web)
     crawls.add()
     report = crawls.run()

@@ -78,10 +78,10 @@ def test_a_source_is_crawled_when_it_is_due_and_a_second_scheduler_is_kept_out(
 
 
 def test_a_source_that_is_paused_under_crawl_is_let_go(crawls: Crawls, web: Site) -> None:
-    web.page("/", gallery(40))
-    for number in range(40):
+    web.page("/", gallery(80))
+    for number in range(80):
         web.page(f"/{number}.png", picture(number), "image/png")
-    crawls.add(delay_s=0.5)
+    crawls.add(delay_s=0.2)
     scheduler = subprocess.Popen([sys.executable, "-c", SCHEDULER], env=crawls.environment())
     try:
         wait_for(lambda: len(web.paths()) > 2)
