@@ -29,9 +29,7 @@ MIN_SCORE: Final = 0.5
 MAX_OVERLAP: Final = 0.3
 """Two boxes that overlap more (intersection over union) are one face."""
 
-LOOKS: Final = Looks(
-    long_side=640, small_face=48, finer_scale=0.625, finer_long_side=1920, tile=640, overlap=96
-)
+LOOKS: Final = Looks(long_side=640, finer_scale=0.625, finer_long_side=1920, tile=640, overlap=96)
 """CenterFace finds every face of 20 pixels, and a face under 32 cannot be recognised: at 0.625 the one
 becomes the other, so a picture up to 1,024 pixels needs one look. The second look at most costs about 0.7 s
 on one thread, against 0.08 s for the first."""

@@ -26,14 +26,13 @@ so the frames of a video, which come with at most 1,280 pixels, are looked at on
 class Looks:
     """Sizes, in pixels after scaling.
 
-    First look: no side longer than `long_side`. If it finds no face, or one smaller than `small_face`, the
-    picture may hold more that the look was too coarse for, and a second look scales by `finer_scale`, or to a
-    long side of `finer_long_side` where that is smaller. It goes in tiles, so that memory does not grow with
-    the picture; a face up to `overlap` lies whole in one of them, and the first look found the larger ones.
+    First look: no side longer than `long_side`. A larger picture may hold faces that this is too coarse for,
+    also behind a large one, so a second look scales by `finer_scale`, or to a long side of `finer_long_side`
+    where that is smaller. It goes in tiles, so that memory does not grow with the picture; a face up to
+    `overlap` lies whole in one of them, and the first look found the larger ones.
     """
 
     long_side: int
-    small_face: int
     finer_scale: float
     finer_long_side: int
     tile: int
@@ -46,14 +45,9 @@ def look_twice(look: Look, image: NDArray[np.uint8], looks: Looks) -> Found:
     scale = min(1.0, looks.long_side / long_side)
     finer = min(looks.finer_scale, looks.finer_long_side / long_side)
     found = look(image, scale)
-    if finer < scale * WORTH_IT or not _may_hide_more(found, looks.small_face / scale):
+    if finer < scale * WORTH_IT:
         return found
     return Found.joined([found, *_look_in_tiles(look, image, finer, looks)])
-
-
-def _may_hide_more(found: Found, small: float) -> bool:
-    heights = found.boxes[:, 3] - found.boxes[:, 1]
-    return not len(heights) or bool(heights.min() < small)
 
 
 def _look_in_tiles(look: Look, image: NDArray[np.uint8], scale: float, looks: Looks) -> list[Found]:

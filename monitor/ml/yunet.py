@@ -29,9 +29,7 @@ MIN_SCORE: Final = 0.6
 MAX_OVERLAP: Final = 0.3
 """Two boxes that overlap more (intersection over union) are one face; OpenCV's own default."""
 
-LOOKS: Final = Looks(
-    long_side=640, small_face=48, finer_scale=0.9, finer_long_side=1920, tile=640, overlap=96
-)
+LOOKS: Final = Looks(long_side=640, finer_scale=0.9, finer_long_side=1920, tile=640, overlap=96)
 """YuNet finds every face of 28 pixels and is trained for faces up to about 300: a selfie has to be scaled
 down, and in the second look a face of 32 pixels keeps 28."""
 

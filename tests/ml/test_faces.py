@@ -87,7 +87,7 @@ def test_centerface_maps_are_read_as_published() -> None:
     np.testing.assert_allclose(found.landmarks[0][1], [17 + 0.3 * 8, 7 + 0.2 * 16], rtol=1e-6)
 
 
-LOOKS = Looks(long_side=100, small_face=20, finer_scale=0.5, finer_long_side=1000, tile=100, overlap=20)
+LOOKS = Looks(long_side=100, finer_scale=0.5, finer_long_side=1000, tile=100, overlap=20)
 
 
 def test_tiles_of_a_second_look_cover_the_whole_picture() -> None:
@@ -106,16 +106,15 @@ def test_tiles_of_a_second_look_cover_the_whole_picture() -> None:
     assert covered.all()
 
 
-def test_one_large_face_needs_no_second_look() -> None:
+def test_a_picture_that_the_first_look_shows_fine_enough_is_looked_at_once() -> None:
     calls = []
 
     def look(_part: NDArray[np.uint8], scale: float) -> Found:
         calls.append(scale)
-        box = np.array([[0, 0, 300, 300]], np.float32)
-        return Found(box, np.zeros((1, 5, 2), np.float32), np.ones(1, np.float32))
+        return some_faces(0)
 
-    look_twice(look, np.zeros((500, 500, 3), np.uint8), LOOKS)
-    assert calls == [0.2]
+    look_twice(look, np.zeros((120, 120, 3), np.uint8), LOOKS)
+    assert calls == [100 / 120]
 
 
 def test_points_on_the_template_stay_where_they_are() -> None:
@@ -161,6 +160,15 @@ def test_small_faces_of_a_large_collage_are_found(pack: Pack, data: Path) -> Non
     hits = [(np.abs(centres - np.array(place) - 45).max(axis=1) < 20).any() for place in places]
     assert np.mean(hits) >= 0.95
     assert len(found) <= len(places) * 1.1
+
+
+def test_a_small_face_behind_a_large_one_is_found(pack: Pack, data: Path) -> None:
+    large, *small = pictures(data, 9)
+    for image in small:
+        photograph = Image.fromarray(large[60:190, 60:190]).resize((2400, 2400))
+        photograph.paste(Image.fromarray(image[60:190, 60:190]).resize((110, 110)), (60, 60))
+        found = pack.faces.detector.detect(np.asarray(photograph))
+        assert any(f.box.x0 < 170 and f.box.y0 < 170 for f in found)
 
 
 def test_a_face_that_fills_the_picture_is_found(pack: Pack, data: Path) -> None:
