@@ -12,7 +12,7 @@ TORCH  ?= torch==2.13.0
 UV     ?= uv==0.13.9
 export LIKENESS_DATA ?= $(CURDIR)/../shared/data
 
-.PHONY: help setup models system demo serve test lint bench clean lock
+.PHONY: help setup models system demo serve test lint bench readme lock clean
 
 help:  ## explain the targets
 	@echo "Likeness Watch. Every target sets up what it needs."
@@ -56,11 +56,15 @@ lint: setup  ## style, types and the import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: models  ## the measurements behind every number in README, into bench-output/
-	@mkdir -p bench-output
-	$(LIKENESS) bench faces --data $(LIKENESS_DATA)/faces/lfw-dev --json bench-output/faces.json
-	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --json bench-output/pipeline.json
-	$(LIKENESS) bench demo --json bench-output/demo.json
+bench: models  ## the measurements behind every number in README, written into README
+	$(LIKENESS) bench demo --json monitor/bench/results/demo.json
+	$(LIKENESS) bench faces --data $(LIKENESS_DATA)/faces/lfw-dev --json monitor/bench/results/faces.json
+	$(LIKENESS) bench voices --data $(LIKENESS_DATA)/voices/real/librispeech-test-other --json monitor/bench/results/voices.json
+	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --json monitor/bench/results/pipeline.json
+	$(LIKENESS) bench readme
+
+readme: setup  ## README's tables again, from the kept results and the program
+	$(LIKENESS) bench readme
 
 lock: setup  ## write requirements.lock again from pyproject.toml
 	printf "torch ; sys_platform == 'never'\ntorchaudio ; sys_platform == 'never'\nopencv-python ; sys_platform == 'never'\n" \

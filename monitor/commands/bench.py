@@ -57,6 +57,17 @@ for _name in BENCHES:
     app.command(_name)(_command(_name))
 
 
+@app.command("readme")
+def readme_(
+    file: Annotated[Path, typer.Argument(help="The file to write.", dir_okay=False)] = Path("README.md"),
+) -> None:
+    """Write the figures, settings and models of README anew, from the kept results and the program."""
+    from monitor.bench.page import readme
+    from monitor.commands.settings import as_markdown
+
+    file.write_text(readme(file.read_text(encoding="utf-8"), as_markdown()), encoding="utf-8")
+
+
 def _run(name: str, data: Path | None, seed: int, limit: int) -> Result:
     import importlib
 
