@@ -13,6 +13,10 @@ from typing import Final
 BENCHES: Final[dict[str, tuple[str, str]]] = {
     "faces": ("monitor.bench.faces", "How well faces are told apart: a folder per person in --data."),
     "voices": ("monitor.bench.voices", "How well voices are told apart: a folder per speaker in --data."),
+    "pipeline": (
+        "monitor.bench.pipeline",
+        "How fast the whole path is, beside its models alone and a naive loop: media in --media.",
+    ),
     "demo": (
         "monitor.demo.bench",
         "The whole path on this machine: what `likeness demo` finds and how long it takes.",
