@@ -7,6 +7,7 @@ table would run everything twice. Each crawl is a process of its own, without an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -42,6 +44,10 @@ CRAWLS_AT_ONCE: Final = 4
 
 SYNC_S: Final = 2.0
 """Seconds until an added, paused or removed source takes effect."""
+
+RETRY_S: Final = 30.0
+"""Seconds until a crawl that gave no report is started again: it was killed, or could not begin because
+the service has no intake key yet or somebody crawls the source by hand."""
 
 GRACE_S: Final = 30.0
 """Seconds that crawls get to write down what they did when the scheduler is told to end."""
@@ -123,13 +129,20 @@ class Jobs:
 
     def _add(self, source_id: str, name: str, cadence_s: int, due: datetime) -> None:
         self._scheduler.add_job(
-            self._children.crawl,
+            self._crawl,
             IntervalTrigger(seconds=cadence_s, start_date=due, timezone=UTC),
-            args=[name],
+            args=[source_id, name],
             id=source_id,
             next_run_time=due,
             replace_existing=True,
         )
+
+    def _crawl(self, source_id: str, name: str) -> None:
+        if self._children.crawl(name):
+            return
+        soon = utc_now() + timedelta(seconds=RETRY_S)
+        with contextlib.suppress(JobLookupError):  # paused or removed in the meantime
+            self._scheduler.modify_job(source_id, next_run_time=soon)
 
     def close(self) -> None:
         """Start no more crawls."""
@@ -152,11 +165,11 @@ class Crawls:
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._lock, self._closed = threading.Lock(), False
 
-    def crawl(self, name: str) -> None:
-        """Crawl one source in a process of its own and wait for it."""
+    def crawl(self, name: str) -> bool:
+        """Crawl one source in a process of its own and wait for it. False when it gave no report."""
         with self._lock:
             if self._closed:
-                return
+                return True
             child = subprocess.Popen(
                 [sys.executable, "-m", "crawlers", name, "--scheduled"],
                 env=self._environment,
@@ -168,6 +181,7 @@ class Crawls:
         with self._lock:
             self._running.pop(name, None)
         log.get(__name__).info("crawled", source=name, status=child.returncode, report=report.strip()[:2000])
+        return bool(report.strip())
 
     def end(self, name: str) -> None:
         """Tell the crawl of one source to end, if it runs."""

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from pydantic import SecretStr
 from sqlmodel import select
 
-from crawlers import lease, sources
+from crawlers import lease, schedule, sources
 from crawlers.schedule import child_environment
 from crawlers.tables import CrawlRun
 from monitor.db import reading
@@ -90,6 +90,40 @@ def test_a_source_that_is_paused_under_crawl_is_let_go(crawls: Crawls, web: Site
     finally:
         scheduler.terminate()
         assert scheduler.wait(30) == 0
+
+
+class Unlucky:
+    """Stands for crawl processes; the first two give no report."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.crawled: list[str] = []
+
+    def crawl(self, name: str) -> bool:
+        """Fail twice."""
+        self.crawled.append(name)
+        return len(self.crawled) > 2
+
+    def end(self, name: str) -> None:
+        """Nothing runs."""
+
+
+def test_a_crawl_that_could_not_begin_is_started_again_soon(
+    sqlite_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "RETRY_S", 0.2)
+    sources.add(sqlite_engine, sources.NewSource("a", "https://site.example/"), "test")
+    children = Unlucky()
+    jobs = schedule.Jobs(sqlite_engine, cast("schedule.Crawls", children))
+    try:
+        jobs.sync()
+        wait_for(lambda: len(children.crawled) == 3, 20)
+        time.sleep(0.6)
+        assert children.crawled == ["a"] * 3
+        sources.remove(sqlite_engine, "a", "test")
+        jobs.sync()
+    finally:
+        jobs.close()
 
 
 def test_a_crawl_process_is_given_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
