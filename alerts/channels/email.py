@@ -27,6 +27,9 @@ TIMEOUT_S = 30.0
 """Seconds for each step of the conversation; far below outbox.SENDING_STALE_S, so that a sender who waits
 here is never taken for dead."""
 
+LONG_LINES = SMTP.clone(max_line_length=998)
+"""RFC 5322's limit. A link folded at 78 becomes an encoded word, which no mail program can follow."""
+
 LOCAL_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 """Where a conversation without TLS never leaves this machine."""
 
@@ -80,7 +83,7 @@ class SmtpEmail:
         to, mail = _ascii(message.to), self._compose(message)
         with self._connection() as smtp:
             _before_the_full_stop(smtp, self._address(), to)
-            _hand_over(smtp, mail.as_bytes(policy=SMTP))
+            _hand_over(smtp, mail.as_bytes(policy=LONG_LINES))
         return str(mail["Message-ID"])
 
     def _address(self) -> str:

@@ -64,7 +64,9 @@ def demo(
     with _ends_like_ctrl_c(), console.status("Starting") as status:
         screen = _screen(console, status)
         result = run_demo(request_of(settings, home.resolve(), os.environ, given), screen)
-    console.print(report(result, lock))
+    console.print(
+        report(result, lock), crop=False
+    )  # a command to be copied is longer than a terminal is wide
     if json is not None:
         json.parent.mkdir(parents=True, exist_ok=True)
         json.write_text(as_result(result, settings.device).as_json(), encoding="utf-8")

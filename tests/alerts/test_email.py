@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,16 @@ def test_a_mail_arrives_whole_in_text_and_html_with_nothing_attached() -> None:
     assert mail["List-Unsubscribe"] == "<https://watch.example/stop/x>"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert (kept.senders, kept.recipients) == (["notices@example.net"], ["ana@example.org"])
+
+
+def test_a_long_link_in_a_header_stays_a_link() -> None:
+    link = f"<https://watch.example/stop/{'x' * 150}>"
+    with mail_server() as (port, kept):
+        _to(port).send(replace(MESSAGE, headers=(("List-Unsubscribe", link),)))
+
+    [mail] = kept.mails
+    raw = dict(mail.raw_items())
+    assert raw["List-Unsubscribe"].strip() == link
 
 
 def test_trying_again_carries_the_same_message_id() -> None:
