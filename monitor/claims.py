@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, or_, update
+from sqlalchemy import bindparam, func, insert, or_, update
 from sqlmodel import Session, col, select
 
 from monitor.db import reading, utc_now, writing
@@ -87,35 +87,47 @@ class Looked:
     perceptual_hash: str | None
 
 
-def claim(engine: Engine, owner: str, lease_s: float, limit: int) -> list[MediaId]:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a look that found nobody: what is written, and the bytes to be forgotten after it."""
+
+    hold: Hold
+    blob_id: BlobId
+    looked: Looked
+    timings: tuple[Timing, ...]
+
+
+def claim(engine: Engine, owner: str, lease_s: float, limit: int) -> list[Work]:
     """Take up to `limit` waiting items, oldest first, for `lease_s` seconds. Safe between processes."""
     now = utc_now()
     with writing(engine) as session:
         _fail_poison(session, now)
-        ids = session.exec(
-            select(MediaItem.id)
+        rows = session.exec(
+            select(MediaItem)
             .where(col(MediaItem.state).in_(WAITING), col(MediaItem.blob_id).is_not(None))
             .where(or_(col(MediaItem.lease_until).is_(None), col(MediaItem.lease_until) < now))
             .order_by(col(MediaItem.received_at), col(MediaItem.id))
             .limit(limit)
             .with_for_update(skip_locked=True)
         ).all()
-        session.execute(
-            update(MediaItem)
-            .where(col(MediaItem.id).in_(ids))
-            .values(
-                lease_owner=owner,
-                lease_until=now + timedelta(seconds=lease_s),
-                attempts=MediaItem.attempts + 1,
-            )
-        )
-    return [MediaId(i) for i in ids]
+        taken = [_work(row, row.attempts + 1) for row in rows]
+        values = {
+            "lease_owner": owner,
+            "lease_until": now + timedelta(seconds=lease_s),
+            "attempts": MediaItem.attempts + 1,
+        }
+        here = col(MediaItem.id).in_([work.media_id for work in taken])
+        if taken:
+            session.execute(update(MediaItem).where(here).values(**values).execution_options(**_PLAIN))
+    return taken
 
 
 def waiting(engine: Engine) -> int:
     """Count the items that nobody has ended yet, held or not."""
     with reading(engine) as session:
-        return len(session.exec(select(MediaItem.id).where(col(MediaItem.state).in_(WAITING))).all())
+        return session.exec(
+            select(func.count()).select_from(MediaItem).where(col(MediaItem.state).in_(WAITING))
+        ).one()
 
 
 def load(engine: Engine, hold: Hold) -> Work:
@@ -125,12 +137,7 @@ def load(engine: Engine, hold: Hold) -> Work:
     """
     with reading(engine) as session:
         row = _held(session, hold)
-    if row.blob_id is None:
-        msg = "the bytes of this item were forgotten after an earlier look"
-        raise BlobMissing(msg)
-    return Work(
-        hold.media_id, row.sha256, MediaKind(row.kind), row.size_bytes, BlobId(row.blob_id), row.attempts
-    )
+    return _work(row, row.attempts)
 
 
 def heartbeat(engine: Engine, owner: str, lease_s: float, name: str = "") -> None:
@@ -175,20 +182,28 @@ def release(engine: Engine, hold: Hold, delay_s: float) -> None:
 
 def finish(session: Session, hold: Hold, looked: Looked, timings: Sequence[Timing]) -> None:
     """End an item as done in the caller's transaction, and let go of its bytes. Raises LeaseLost."""
-    values = {
-        "state": "done",
-        "blob_id": None,
-        "gallery_seq": looked.gallery_seq,
-        "faces_seen": looked.faces_seen,
-        "turns_seen": looked.turns_seen,
-        "not_looked": looked.not_looked,
-        "done_at": utc_now(),
-        **_CLEAN,
-    }
-    if looked.perceptual_hash is not None:
-        values["perceptual_hash"] = looked.perceptual_hash
-    _change(session, hold, values)
-    _write_timings(session, hold.media_id, timings)
+    _change(session, hold, {**_looked(looked, utc_now()), **_DONE})
+    _write_timings(session, [(hold.media_id, t) for t in timings])
+
+
+def end(engine: Engine, endings: Sequence[Ending]) -> set[MediaId]:
+    """End many looks that found nobody in one transaction; give the items that were still held.
+
+    All of one worker. Few items match anybody, so most items end here, at a fraction of the cost.
+    """
+    by_id = {one.hold.media_id: one for one in endings}
+    now = utc_now()
+    with writing(engine) as session:
+        held = session.exec(
+            select(MediaItem.id)
+            .where(col(MediaItem.id).in_(by_id), col(MediaItem.lease_owner) == endings[0].hold.owner)
+            .with_for_update()
+        ).all()
+        ended = [by_id[MediaId(one)] for one in held]
+        if ended:
+            session.connection().execute(_END, [_end_of(one, now) for one in ended])
+        _write_timings(session, [(one.hold.media_id, t) for one in ended for t in one.timings])
+    return {one.hold.media_id for one in ended}
 
 
 def fail(
@@ -209,7 +224,7 @@ def fail(
     }
     with writing(engine) as session:
         _change(session, hold, values)
-        _write_timings(session, hold.media_id, timings)
+        _write_timings(session, [(hold.media_id, t) for t in timings])
 
 
 def retry(engine: Engine, media_id: MediaId) -> None:
@@ -230,6 +245,17 @@ def retry(engine: Engine, media_id: MediaId) -> None:
         )
 
 
+def _work(row: MediaItem, attempts: int) -> Work:
+    if row.blob_id is None:
+        msg = "the bytes of this item were forgotten after an earlier look"
+        raise BlobMissing(msg)
+    kind, blob_id = MediaKind(row.kind), BlobId(row.blob_id)
+    return Work(MediaId(row.id), row.sha256, kind, row.size_bytes, blob_id, attempts)
+
+
+_PLAIN: dict[str, Any] = {"synchronize_session": False}
+"""No row of these sessions is used after the statement, so none needs to be brought up to date."""
+
 _CLEAN: dict[str, Any] = {
     "lease_owner": None,
     "lease_until": None,
@@ -238,6 +264,33 @@ _CLEAN: dict[str, Any] = {
     "failed_code": None,
     "failed_reason": None,
 }
+
+_DONE: dict[str, Any] = {"state": "done", "blob_id": None, **_CLEAN}
+
+_SEEN = ("gallery_seq", "faces_seen", "turns_seen", "not_looked", "perceptual_hash", "done_at")
+
+_END = (
+    update(MediaItem.__table__)  # type: ignore[attr-defined]  # SQLModel sets it on every table
+    .where(col(MediaItem.id) == bindparam("media_id"))
+    .values(**_DONE, **{name: bindparam(f"new_{name}") for name in _SEEN})
+)
+"""Ends one item; the statement is put together once and sent with many items' values."""
+
+
+def _looked(looked: Looked, now: datetime) -> dict[str, Any]:
+    return {
+        "gallery_seq": looked.gallery_seq,
+        "faces_seen": looked.faces_seen,
+        "turns_seen": looked.turns_seen,
+        "not_looked": looked.not_looked,
+        "perceptual_hash": looked.perceptual_hash,
+        "done_at": now,
+    }
+
+
+def _end_of(ending: Ending, now: datetime) -> dict[str, Any]:
+    values = {f"new_{name}": value for name, value in _looked(ending.looked, now).items()}
+    return {"media_id": ending.hold.media_id, **values}
 
 
 def _fail_poison(session: Session, now: datetime) -> None:
@@ -274,13 +327,13 @@ def _change(session: Session, hold: Hold, values: dict[str, Any]) -> None:
         update(MediaItem)
         .where(col(MediaItem.id) == hold.media_id, col(MediaItem.lease_owner) == hold.owner)
         .values(**values)
-        .execution_options(synchronize_session=False)
+        .execution_options(**_PLAIN)
     )
     if changed.rowcount != 1:  # type: ignore[attr-defined]  # the result of an UPDATE has it
         raise LeaseLost(_LOST)
 
 
-def _write_timings(session: Session, media_id: MediaId, timings: Iterable[Timing]) -> None:
+def _write_timings(session: Session, timings: Iterable[tuple[MediaId, Timing]]) -> None:
     at = utc_now()
     rows = [
         {
@@ -291,7 +344,7 @@ def _write_timings(session: Session, media_id: MediaId, timings: Iterable[Timing
             "outcome": t.outcome,
             "at": at,
         }
-        for t in timings
+        for media_id, t in timings
     ]
     if rows:
-        session.execute(insert(StageRun), rows)
+        session.connection().execute(insert(StageRun.__table__), rows)  # type: ignore[attr-defined]  # as above

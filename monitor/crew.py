@@ -1,7 +1,8 @@
 """A crew of threads that empties the queue: each drives one item while the next ones are being decoded.
 
 The feeder claims items in small batches and starts their decoders, so that decoding, which happens in
-processes of its own, overlaps with the models. A pulse keeps the leases alive.
+processes of its own, overlaps with the models. A clerk writes the ends of looks that found nobody, many in
+one transaction. A pulse keeps the leases alive.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import threading
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,10 +22,10 @@ from monitor import claims
 from monitor import log as logs
 from monitor.claims import Hold
 from monitor.errors import LikenessError
-from monitor.pipeline import begin, look
+from monitor.pipeline import begin, forget, look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from monitor.pipeline import Tools
     from monitor.progress import Begun, Outcome
@@ -33,6 +35,12 @@ IDLE_S = 0.25
 
 LEDGER_DOWN_S = 2.0
 """How long to wait for a database that does not answer, or a disk that is full, before asking again."""
+
+CLAIMED_PER_THREAD = 4
+"""Items claimed at once, for each thread: a claim is a transaction, but what is held no other worker takes."""
+
+MOST_ENDS = 32
+"""Ends written in one transaction."""
 
 PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
@@ -54,6 +62,7 @@ class Crew:
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._name = f"worker:{self._owner}"
         self._begun: queue.Queue[Begun | None] = queue.Queue(maxsize=self._threads)
+        self._ends: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._busy = 0
         self._lock = threading.Lock()
         self._quiet = threading.Event()
@@ -65,8 +74,9 @@ class Crew:
         """
         self._quiet.clear()
         crew = [threading.Thread(target=self._drive, name=f"look-{n}") for n in range(self._threads)]
+        clerk = threading.Thread(target=self._write, name="clerk")
         pulse = threading.Thread(target=self._pulse, name="pulse")
-        for thread in (*crew, pulse):
+        for thread in (*crew, clerk, pulse):
             thread.start()
         try:
             self._feed(stop, once=once)
@@ -75,24 +85,27 @@ class Crew:
                 self._begun.put(None)
             for thread in crew:
                 thread.join()
+            self._ends.put(None)
+            clerk.join()
             self._quiet.set()
             pulse.join()
             with contextlib.suppress(SQLAlchemyError):  # the leases run out by themselves then
                 claims.goodbye(self._tools.engine, self._owner, self._name)
 
     def _feed(self, stop: threading.Event, *, once: bool) -> None:
+        most = CLAIMED_PER_THREAD * self._threads
         while not stop.is_set():
             try:
-                ids = claims.claim(self._tools.engine, self._owner, self._lease_s, self._threads)
-                for media_id in ids:
-                    self._offer(begin(Hold(media_id, self._owner), self._tools), stop)
-                if not ids and once and self._all_done():
+                found = claims.claim(self._tools.engine, self._owner, self._lease_s, most)
+                for work in found:
+                    self._offer(begin(Hold(work.media_id, self._owner), work, self._tools), stop)
+                if not found and once and self._all_done():
                     return
             except SQLAlchemyError as exc:
                 log.warning("ledger_does_not_answer", error=type(exc).__name__)
                 stop.wait(LEDGER_DOWN_S)
             else:
-                if not ids:
+                if not found:
                     stop.wait(IDLE_S if not once else IDLE_S / 10)
 
     def _offer(self, begun: Begun, stop: threading.Event) -> None:
@@ -118,18 +131,60 @@ class Crew:
     def _drive(self) -> None:
         while (begun := self._begun.get()) is not None:
             try:
-                self._seen(look(begun, self._tools))
-            except SQLAlchemyError as exc:
-                log.warning("look_not_written", media_id=begun.hold.media_id, error=type(exc).__name__)
-                self._hand_back(begun)
-            finally:
-                with self._lock:
-                    self._busy -= 1
+                outcome = look(begun, self._tools, end_later=True)
+            except Exception as exc:  # noqa: BLE001 - edge: no item, and no ledger that is away, ends a thread
+                self._not_written([begun.hold], exc)
+            else:
+                if outcome.ending is not None:
+                    self._ends.put(outcome)
+                else:
+                    self._ended([outcome])
 
-    def _hand_back(self, begun: Begun) -> None:
-        # The ledger did not take the result. If it does not take this either, the lease runs out.
-        with contextlib.suppress(SQLAlchemyError, LikenessError):
-            claims.release(self._tools.engine, begun.hold, LEDGER_DOWN_S)
+    def _write(self) -> None:
+        """Write the ends that have come together while the last ones were written."""
+        going_on = True
+        while going_on:
+            outcomes, going_on = self._some_ends()
+            endings = [o.ending for o in outcomes if o.ending is not None]
+            if not endings:
+                continue
+            try:
+                held = claims.end(self._tools.engine, endings)
+            except SQLAlchemyError as exc:
+                self._not_written([one.hold for one in endings], exc)
+                continue
+            for one in endings:
+                if one.hold.media_id in held:
+                    forget(self._tools.blobs, one.blob_id)
+            self._ended([o if o.media_id in held else replace(o, state="lost") for o in outcomes])
+
+    def _some_ends(self) -> tuple[list[Outcome], bool]:
+        """Wait for an end and take those behind it; say whether more may come."""
+        some: list[Outcome] = []
+        while len(some) < MOST_ENDS:
+            try:
+                outcome = self._ends.get(block=not some)
+            except queue.Empty:
+                break
+            if outcome is None:
+                return some, False
+            some.append(outcome)
+        return some, True
+
+    def _ended(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._seen(outcome)
+        with self._lock:
+            self._busy -= len(outcomes)
+
+    def _not_written(self, holds: Sequence[Hold], why: Exception) -> None:
+        """Hand items back whose end the ledger did not take; if not even this, their leases run out."""
+        log.warning("look_not_written", items=len(holds), error=type(why).__name__)
+        for hold in holds:
+            with contextlib.suppress(SQLAlchemyError, LikenessError):
+                claims.release(self._tools.engine, hold, LEDGER_DOWN_S)
+        with self._lock:
+            self._busy -= len(holds)
 
     def _pulse(self) -> None:
         wait = self._lease_s / PULSES_PER_LEASE

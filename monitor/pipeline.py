@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitor import claims, findings, subject_keys
 from monitor import gallery as galleries
 from monitor import log as logs
-from monitor.claims import Hold, Looked, Timing, Work
+from monitor.claims import Ending, Hold, Looked, Timing, Work
 from monitor.crypto import Context, seal
 from monitor.db import reading, writing
 from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, StorageError, SubjectErased
@@ -65,24 +65,28 @@ class Tools:
 
 def process(media_id: MediaId, tools: Tools, owner: str) -> Outcome:
     """Take one claimed item the whole path. Raises SQLAlchemyError where the ledger does not answer."""
-    return look(begin(Hold(media_id, owner), tools), tools)
-
-
-def begin(hold: Hold, tools: Tools) -> Begun:
-    """Open the sealed bytes of a claimed item and start its decoder; what goes wrong is kept for `look`."""
-    work = None
+    hold = Hold(media_id, owner)
     try:
         work = claims.load(tools.engine, hold)
+    except LikenessError as exc:
+        return look(Begun(hold, None, None, exc), tools)
+    return look(begin(hold, work, tools), tools)
+
+
+def begin(hold: Hold, work: Work, tools: Tools) -> Begun:
+    """Open the sealed bytes of a claimed item and start its decoder; what goes wrong is kept for `look`."""
+    try:
         data = tools.opener.open(tools.blobs.get(work.blob_id), seal_info(work.sha256))
         return Begun(hold, work, tools.decoder.start(data, work.kind))
-    except (LikenessError, SQLAlchemyError) as exc:
+    except LikenessError as exc:
         return Begun(hold, work, None, exc)
 
 
-def look(begun: Begun, tools: Tools) -> Outcome:
+def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
     """Look at one item: decode, detect, embed, match, score, evidence, finding, forget.
 
-    1, 2  `intake.submit` and `claims.claim` went before; `begin` started the decoder.
+    1, 2  `intake.submit` and `claims.claim` went before; `begin` started the decoder. With `end_later`, the
+    end of an item that nobody was found in is left to the caller (Outcome.ending), who writes many at once.
     """
     run = Run(begun, tools.engine)
     try:
@@ -108,15 +112,17 @@ def look(begun: Begun, tools: Tools) -> Outcome:
         looked = _looked(appearances, gallery_seq, perceptual_hash)
         with run.step("evidence"):
             drafts = _drafts(verdicts, _Seen(work, appearances, perceptual_hash), tools)
+        if end_later and not drafts.drafts:
+            ending = Ending(begun.hold, work.blob_id, looked, tuple(run.timings))
+            return run.outcome("done", looked=looked, ending=ending)
         found = _finish(run, drafts, looked, tools)
         # 10  forget: of a non-match nothing is kept but its digest
-        _forget(tools.blobs, work.blob_id)
+        forget(tools.blobs, work.blob_id)
         return run.outcome("done", findings=found, looked=looked)
     except LeaseLost:
         return run.outcome("lost")
     except GalleryNotReady:
-        claims.release(tools.engine, begun.hold, GALLERY_WAIT_S)
-        return run.outcome("released", code=GalleryNotReady.code)
+        return _released(run, tools)
     except LikenessError as exc:
         return _failed(run, exc, tools)
     except SQLAlchemyError:
@@ -258,6 +264,15 @@ def _finish(run: Run, drafts: _Drafts, looked: Looked, tools: Tools) -> tuple[Fi
     return tuple(found)
 
 
+def _released(run: Run, tools: Tools) -> Outcome:
+    """Hand an item back that was not looked at for want of a gallery: this is not "found nothing"."""
+    try:
+        claims.release(tools.engine, run.begun.hold, GALLERY_WAIT_S)
+    except LeaseLost:
+        return run.outcome("lost")
+    return run.outcome("released", code=GalleryNotReady.code)
+
+
 def _failed(run: Run, error: LikenessError, tools: Tools) -> Outcome:
     stage = "decode" if isinstance(error, MediaError) and run.stage == "detect" else run.stage
     run.stage = stage
@@ -272,10 +287,10 @@ def _failed(run: Run, error: LikenessError, tools: Tools) -> Outcome:
 def _take_back(drafts: _Drafts, blobs: BlobStore, but: Collection[BlobId] = ()) -> None:
     for blob_id in drafts.put:
         if blob_id not in but:
-            _forget(blobs, blob_id)
+            forget(blobs, blob_id)
 
 
-def _forget(blobs: BlobStore, blob_id: BlobId) -> None:
+def forget(blobs: BlobStore, blob_id: BlobId) -> None:
     """Delete bytes that no row names any more; what a failing disk leaves behind `jobs.sweep` takes later."""
     try:
         blobs.delete(blob_id)

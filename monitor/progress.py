@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from monitor.claims import Hold, Looked, Work
+    from monitor.claims import Ending, Hold, Looked, Work
     from monitor.stages.decode import Clip
     from monitor.values import ClipInfo, CouldNotLook, FindingId, Frame, MediaId, Sound
 
@@ -44,7 +44,10 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a look ended: `state` is done, failed, released (to be tried again) or lost (to another worker)."""
+    """How a look ended: `state` is done, failed, released (to be tried again) or lost (to another worker).
+
+    `ending` is what the caller still has to write, where it asked to.
+    """
 
     media_id: MediaId
     state: str
@@ -55,6 +58,7 @@ class Outcome:
     turns_seen: int = 0
     stage: str = ""
     code: str = ""
+    ending: Ending | None = None
 
 
 class Run:
@@ -105,7 +109,13 @@ class Run:
         return TimedClip(clip, self)
 
     def outcome(
-        self, state: str, *, code: str = "", findings: Sequence[FindingId] = (), looked: Looked | None = None
+        self,
+        state: str,
+        *,
+        code: str = "",
+        findings: Sequence[FindingId] = (),
+        looked: Looked | None = None,
+        ending: Ending | None = None,
     ) -> Outcome:
         """Say how the look ended."""
         return Outcome(
@@ -118,6 +128,7 @@ class Run:
             looked.turns_seen if looked else 0,
             "" if state == "done" else self.stage,
             code,
+            ending,
         )
 
     def _write_down(self, stage: str) -> None:

@@ -157,13 +157,12 @@ def _figures(rounds: Sequence[Round], items: int) -> dict[str, Figure]:
         "pipeline.ratio_to_model_time": _of(rounds, lambda r: r.pipeline_s / r.models_s, "ratio", items),
         "pipeline.speedup_vs_naive_loop": _of(rounds, lambda r: r.naive_s / r.pipeline_s, "ratio", items),
         "pipeline.worker_peak_mb": _of(rounds, lambda r: r.peak_mb, "MiB", items),
-        **{
-            f"pipeline.{stage}_ms": _of(
-                rounds, lambda r, s=stage: 1000 * r.stages.get(s, 0.0) / items, "ms/item", items
-            )
-            for stage in sorted(stages)
-        },
+        **{f"pipeline.{stage}_ms": _stage(rounds, stage, items) for stage in sorted(stages)},
     }
+
+
+def _stage(rounds: Sequence[Round], stage: str, items: int) -> Figure:
+    return _of(rounds, lambda r: 1000 * r.stages.get(stage, 0.0) / items, "ms/item", items)
 
 
 def _of(rounds: Sequence[Round], read: Callable[[Round], float], unit: str, items: int) -> Figure:

@@ -60,7 +60,8 @@ def _faces(clip: Shows, models: FaceModels | None) -> tuple[tuple[FaceTrack, ...
     if models is None:
         return (), (CouldNotLook("faces", "no_model", "the model pack in use has no face models"),)
     tracker = Tracker(MOST_TRACKS)
-    for frame, moved in _moving(clip.frames()):
+    still = clip.info.kind is MediaKind.IMAGE
+    for frame, moved in ((f, True) for f in clip.frames()) if still else _moving(clip.frames()):
         if moved:
             tracker.add(frame, models.detector.detect(frame.rgb))
         else:

@@ -60,14 +60,13 @@ class Tracker:
         self._most = most
         self._open: list[_Growing] = []
         self._closed: list[_Growing] = []
-        self._thumb: NDArray[np.uint8] | None = None
+        self._last: NDArray[np.uint8] | None = None
 
     def add(self, frame: Frame, faces: Sequence[DetectedFace]) -> None:
         """Take the faces found in the next frame; frames come in order of time."""
-        thumb = thumbnail(frame.rgb)
-        if self._thumb is not None and _is_cut(self._thumb, thumb):
+        if self._open and self._last is not None and _is_cut(self._last, frame.rgb):
             self._close(self._open)
-        self._thumb = thumb
+        self._last = frame.rgb
         self._close([t for t in self._open if frame.at_s - t.last_s > LONGEST_GAP_S])
         boxes = [f.box for f in faces]
         pairs = _pair([t.box for t in self._open], boxes)
@@ -170,7 +169,7 @@ def change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _is_cut(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
-    return float(change(a, b).mean()) > CUT
+    return float(change(thumbnail(a), thumbnail(b)).mean()) > CUT
 
 
 def _blur(

@@ -74,7 +74,7 @@ class Watch:
     def look(self, data: bytes, url: str = "https://example.org/a") -> Outcome:
         """Put bytes in and take them the whole path."""
         media_id = self.submit(data, url)
-        assert media_id in claims.claim(self.tools.engine, OWNER, 60.0, 10)
+        assert media_id in [w.media_id for w in claims.claim(self.tools.engine, OWNER, 60.0, 10)]
         return process(media_id, self.tools, OWNER)
 
     def work(self, threads: int = 1) -> list[Outcome]:

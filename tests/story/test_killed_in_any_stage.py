@@ -42,7 +42,7 @@ PLACES = {
     "evidence": "monitor.pipeline:evidence",
     "finding": "monitor.findings:_append_link",
     "end": "monitor.claims:finish",
-    "forget": "monitor.pipeline:_forget",
+    "forget": "monitor.pipeline:forget",
 }
 """Step -> what is called in the middle of it."""
 
