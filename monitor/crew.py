@@ -37,7 +37,7 @@ LEDGER_DOWN_S = 2.0
 """How long to wait for a database that does not answer, or a disk that is full, before asking again."""
 
 CLAIMED_PER_THREAD = 4
-"""Items claimed at once, for each thread: a claim is a transaction, but what is held no other worker takes."""
+"""Items claimed at once, for each thread: a claim is a transaction, but what is held nobody else takes."""
 
 MOST_ENDS = 32
 """Ends written in one transaction."""
