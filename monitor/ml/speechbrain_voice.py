@@ -97,6 +97,7 @@ def load_speechbrain(folder: Path, device: Device) -> SpeechBrainVoice:
     from speechbrain.inference.speaker import EncoderClassifier  # noqa: PLC0415
     from speechbrain.utils.fetching import FetchConfig, LocalStrategy  # noqa: PLC0415
 
+    _forget_redirects()
     torch.set_num_threads(1)  # items are looked at in parallel, one thread each
     try:
         classifier = EncoderClassifier.from_hparams(
@@ -157,6 +158,18 @@ def make_torchaudio_importable() -> None:
             del sys.modules[name]
         sys.modules["torchaudio._extension"] = _stand_in()
         importlib.import_module("torchaudio")
+
+
+def _forget_redirects() -> None:
+    """Take out of sys.modules what speechbrain put there for its old names.
+
+    Looking at one of those imports k2, flair or spaCy and fails where they are not installed, so anything
+    that walks over sys.modules (hypothesis, debuggers) would break in a process that loaded this model.
+    """
+    from speechbrain.utils.importutils import LazyModule  # noqa: PLC0415 - as above
+
+    for name in [name for name, module in sys.modules.items() if issubclass(type(module), LazyModule)]:
+        del sys.modules[name]
 
 
 def _stand_in() -> types.ModuleType:

@@ -109,6 +109,12 @@ def test_the_pack_reads_voices_with_it(folder: Path) -> None:
     assert voices.thresholds == speechbrain_voice.THRESHOLDS
 
 
+def test_who_looks_at_every_loaded_module_meets_no_missing_one(folder: Path) -> None:
+    load_speechbrain(folder, "cpu")
+    for module in list(sys.modules.values()):
+        getattr(module, "__file__", None)
+
+
 def test_a_blink_of_sound_is_refused(folder: Path) -> None:
     with pytest.raises(TooLittleSpeech):
         load_speechbrain(folder, "cpu").embed([tone(300, 0.1)])
