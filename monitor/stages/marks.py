@@ -48,11 +48,25 @@ def upright(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[n
     centre = (SIDE - 1) / 2
     matrix[:, 2] += centre - centre / WIDEN
     shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if shrink < 0.5:  # average over pixels that would be skipped
+    if shrink < 0.5:  # average over pixels that would be skipped, around the face alone
+        rgb, corner = _around(rgb, matrix)
+        matrix[:, 2] += matrix[:, :2] @ corner
         rgb = np.asarray(cv2.resize(rgb, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
         matrix[:, :2] /= shrink
     cut = cv2.warpAffine(rgb, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cut, np.uint8)
+
+
+def _around(
+    rgb: NDArray[np.uint8], matrix: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cut out the part of a picture that a matrix maps into the square; give it and its upper left corner."""
+    corners = np.array([[0, 0], [SIDE, 0], [0, SIDE], [SIDE, SIDE]], np.float64)
+    places = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    limit = (rgb.shape[1] - 2, rgb.shape[0] - 2)
+    x0, y0 = np.clip(np.floor(places.min(axis=0)).astype(int) - 1, 0, limit)
+    x1, y1 = np.clip(np.ceil(places.max(axis=0)).astype(int) + 1, (x0 + 2, y0 + 2), None)
+    return np.ascontiguousarray(rgb[y0:y1, x0:x1]), np.array([x0, y0], np.float64)
 
 
 def mark(cut: NDArray[np.uint8]) -> str:
