@@ -31,6 +31,7 @@ from monitor import log as logs
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
 from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SubjectErased
+from monitor.ml.weights import entries
 from monitor.settings import Settings, load_settings
 from monitor.tables import Lease
 
@@ -120,8 +121,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Exception, _unknown)
     app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
     app.include_router(Pages(engine, keks, links).router())
+    app.add_api_route("/", _home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)
     return app
+
+
+def _home() -> str:
+    """Tell somebody who comes without a link what this is, and nothing about anybody."""
+    page: str = _page("home.html").render()
+    return page
 
 
 def _add_health(app: FastAPI, settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> None:
@@ -132,6 +140,7 @@ def _add_health(app: FastAPI, settings: Settings, engine: Engine, keks: KeyEncry
             "status": "alive",
             "version": importlib.metadata.version("likeness-watch"),
             "pack": settings.pack,
+            "models": [f"{entry.name}@{entry.sha256[:16]}" for entry in entries(settings.pack)],
             "device": settings.device,
             "provider": "CUDAExecutionProvider" if settings.device == "cuda" else "CPUExecutionProvider",
         }
@@ -203,7 +212,7 @@ def _problem(request: Request, status: HTTPStatus, code: str, detail: str, numbe
     """Answer with problem+json (RFC 9457), or with a page where the asker is a browser."""
     detail = f"{detail[:1].upper()}{detail[1:]}"
     if "text/html" in request.headers.get("accept", ""):
-        page = _problem_page().render(title=TITLES.get(status, status.phrase), detail=detail, id=number)
+        page = _page("problem.html").render(title=TITLES.get(status, status.phrase), detail=detail, id=number)
         answer: Response = HTMLResponse(page, status)
     else:
         body = {
@@ -220,11 +229,11 @@ def _problem(request: Request, status: HTTPStatus, code: str, detail: str, numbe
 
 
 @cache
-def _problem_page() -> Any:  # noqa: ANN401 - a template of Jinja's
+def _page(name: str) -> Any:  # noqa: ANN401 - a template of Jinja's
     environment = Environment(
         loader=PackageLoader("monitor", "web"), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("problem.html")
+    return environment.get_template(name)
 
 
 class _Headers:

@@ -42,6 +42,7 @@ def _worker(visitor: Visitor, seconds: float) -> None:
 def test_health_says_what_is_running(visitor: Visitor) -> None:
     said = visitor.browser.get("/health").json()
 
+    assert any(model.startswith("fr_feature") for model in said.pop("models"))
     assert said == {
         "status": "alive",
         "version": "0.1.0",
@@ -49,6 +50,13 @@ def test_health_says_what_is_running(visitor: Visitor) -> None:
         "device": "cpu",
         "provider": "CPUExecutionProvider",
     }
+
+
+def test_who_comes_without_a_link_learns_what_this_is_and_nothing_else(visitor: Visitor) -> None:
+    page = visitor.browser.get("/")
+    assert page.status_code == 200
+    assert "Follow the link" in page.text
+    assert page.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
 
 
 def test_ready_only_with_database_keys_and_a_worker_whose_gallery_is_fresh(visitor: Visitor) -> None:
