@@ -20,6 +20,7 @@ import httpcore
 
 from crawlers.fetch_guard import Rules, check_url, resolve
 from monitor.errors import FetchFailed, FetchTimeout, FetchTooLarge, FetchWrongType, NotMedia
+from monitor.intake import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +30,6 @@ CONNECT_S: Final = 10.0
 
 SILENCE_S: Final = 20.0
 """Seconds without a single byte after which the other side is given up."""
-
-HEAD_BYTES: Final = 8192
-"""Bytes looked at to tell media from anything else before the rest is read."""
 
 LARGE_BYTES: Final = 32 * 2**20
 LARGE_AT_ONCE: Final = 2

@@ -21,11 +21,9 @@ from crawlers.fetch import Fetcher, Limits
 from crawlers.journal import Journal
 from crawlers.seen import LOOKED, read_book
 from crawlers.settings import scrapy_settings, user_agent
-from monitor.blobs import BlobStore
 from monitor.db import open_engine, reading
 from monitor.errors import LeaseLost, LikenessError
 from monitor.intake import Door, kind_of
-from monitor.subject_keys import intake_sealer
 from monitor.values import SourceId
 
 if TYPE_CHECKING:
@@ -101,7 +99,7 @@ def _eyes(settings: Settings, engine: Engine, source: Source, agent: str, *, by_
         book=read_book(engine, SourceId(source.id), by_hand=by_hand),
         tally=runs.Tally(),
         fetcher=Fetcher(rules, Limits(most, settings.fetch_seconds), agent, kind_of),
-        door=Door(engine, BlobStore(settings.blobs), intake_sealer(engine), settings.max_bytes),
+        door=Door.of(settings, engine),
         user_agent=agent,
     )
 

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 
 from crawlers.tables import SeenUrl
 from monitor.db import reading, utc_now
-from monitor.errors import LikenessError, StorageError, StorageFull
+from monitor.errors import StorageError, StorageFull, retryable_codes
 from monitor.tables import GalleryEvent, MediaItem
 
 if TYPE_CHECKING:
@@ -56,12 +56,7 @@ LONGEST_REASON: Final = 300
 """Characters of a reason that are kept for the operator."""
 
 
-def _retryable(kind: type[LikenessError]) -> set[str]:
-    below: set[str] = set().union(*(_retryable(one) for one in kind.__subclasses__()))
-    return below | ({kind.code} if kind.retryable else set())
-
-
-RETRYABLE: Final = frozenset(_retryable(LikenessError))
+RETRYABLE: Final = retryable_codes()
 """Every stable code of an error that doing the same again later can cure."""
 
 NOT_ITS_FAULT: Final = frozenset({StorageFull.code, StorageError.code, "robots", "robots_unreadable"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+from crawlers.fetch_guard import MAX_REDIRECTS
 from crawlers.resolver import RULES_SETTING
 from monitor.errors import ConfigError
 
@@ -62,7 +63,7 @@ def _caps() -> dict[str, Any]:
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_TIMEOUT": PAGE_S,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        "REDIRECT_MAX_TIMES": 3,
+        "REDIRECT_MAX_TIMES": MAX_REDIRECTS,
         "METAREFRESH_MAXDELAY": 5,
         "RETRY_TIMES": 1,
         "RETRY_HTTP_CODES": [500, 502, 504, 408],

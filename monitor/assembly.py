@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from monitor import subject_keys
 from monitor.blobs import BlobStore
 from monitor.crypto import KeyEncryptionKeys
-from monitor.intake import Door
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
 
 MEBIBYTE = 2**20
-
-
-def door(settings: Settings, engine: Engine) -> Door:
-    """Open the door in. Needs no key-encryption key. Raises KeyMissing before the service keys were made."""
-    sealer = subject_keys.intake_sealer(engine)
-    return Door(engine, BlobStore(settings.blobs), sealer, settings.max_bytes)
 
 
 @contextmanager

@@ -51,7 +51,10 @@ returned by the web pages. `retryable` says whether doing the same thing again l
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class LikenessError(Exception):
@@ -65,6 +68,17 @@ class LikenessError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def retryable_codes() -> frozenset[str]:
+    """Give the code of every error that doing the same thing again later can cure."""
+    return frozenset(kind.code for kind in _below(LikenessError) if kind.retryable)
+
+
+def _below(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
+    for kind in root.__subclasses__():
+        yield kind
+        yield from _below(kind)
 
 
 class ConfigError(LikenessError):

@@ -14,18 +14,18 @@ import filetype
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from monitor import subject_keys
+from monitor.blobs import BlobStore
 from monitor.db import reading, writing
-from monitor.errors import BlobMissing, EmptyMedia, LikenessError, NotMedia, TooLarge
+from monitor.errors import BlobMissing, EmptyMedia, NotMedia, TooLarge, retryable_codes
 from monitor.tables import GalleryEvent, MediaItem, MediaOrigin
 from monitor.values import BlobId, Digest, MediaId, MediaKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Engine
 
-    from monitor.blobs import BlobStore
     from monitor.crypto import IntakeSealer
+    from monitor.settings import Settings
     from monitor.values import Origin
 
 HEAD_BYTES = 8192
@@ -48,6 +48,9 @@ SOUNDS = frozenset(
 )
 """What is taken, in `filetype`'s words. SVG, HTML, PDF and archives are not among them: they are refused."""
 
+MAY_PASS = retryable_codes() | {BlobMissing.code}
+"""Codes of failures after which another look may help; new bytes also mend a lost blob."""
+
 TRANSPORT_PACKET = 188
 """An MPEG transport stream repeats its sync byte every so many bytes."""
 
@@ -63,6 +66,11 @@ class Door:
     blobs: BlobStore
     sealer: IntakeSealer
     max_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings, engine: Engine) -> Door:
+        """Open the door. Needs no key-encryption key. Raises KeyMissing before the service keys were made."""
+        return cls(engine, BlobStore(settings.blobs), subject_keys.intake_sealer(engine), settings.max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +223,7 @@ def _look_again(row: MediaItem, blob_id: BlobId | None) -> BlobId | None:
 
 def _look_due(session: Session, row: MediaItem) -> bool:
     if row.state == "failed":
-        return row.blob_id is None or row.failed_code in _may_pass()
+        return row.blob_id is None or row.failed_code in MAY_PASS
     if row.state != "done":
         return False
     enrolled_since = (
@@ -224,17 +232,6 @@ def _look_due(session: Session, row: MediaItem) -> bool:
         .limit(1)
     )
     return session.exec(enrolled_since).first() is not None
-
-
-def _may_pass() -> frozenset[str]:
-    """Name the codes of failures after which another look may help; new bytes also mend a lost blob."""
-    return frozenset({BlobMissing.code} | {kind.code for kind in _kinds(LikenessError) if kind.retryable})
-
-
-def _kinds(root: type[LikenessError]) -> Iterator[type[LikenessError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _kinds(kind)
 
 
 def _add_origin(session: Session, media_id: MediaId, origin: Origin) -> None:

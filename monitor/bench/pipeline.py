@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import SecretStr
 
 from monitor import subject_keys
-from monitor.assembly import build_tools, door
+from monitor.assembly import build_tools
 from monitor.bench.frame import Figure, Result
 from monitor.bench.replay import Record, naive, recording, replay
 from monitor.crew import Crew
 from monitor.crypto import KeyEncryptionKeys, new_key_line
 from monitor.db import utc_now
 from monitor.errors import ConfigError, EmptyMedia, NotMedia
-from monitor.intake import HEAD_BYTES, kind_of, submit
+from monitor.intake import HEAD_BYTES, Door, kind_of, submit
 from monitor.ledger import open_ledger
 from monitor.scanning import files_of
 from monitor.values import Origin, OriginKind
@@ -113,10 +113,10 @@ def _own(settings: Settings, home: Path, key: str) -> Settings:
 
 def _fill(files: Sequence[Path], settings: Settings) -> None:
     engine = open_ledger(settings)
-    entrance = door(settings, engine)
+    door = Door.of(settings, engine)
     for path in files:
         origin = Origin(OriginKind.SCAN, utc_now(), url=path.resolve().as_uri())
-        submit(path.read_bytes(), origin, entrance)
+        submit(path.read_bytes(), origin, door)
     engine.dispose()
 
 

@@ -57,7 +57,8 @@ def scan(
 
 def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
     from monitor import log
-    from monitor.assembly import build_tools, door
+    from monitor.assembly import build_tools
+    from monitor.intake import Door
     from monitor.ledger import open_ledger
     from monitor.scanning import scan as scan_files
     from monitor.settings import load_settings
@@ -67,7 +68,7 @@ def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
     engine = open_ledger(settings)
     with build_tools(settings, engine) as tools:
         looks = scan_files(
-            files, tools, door(settings, engine), threads=settings.threads, lease_s=settings.lease_seconds
+            files, tools, Door.of(settings, engine), threads=settings.threads, lease_s=settings.lease_seconds
         )
         return list(looks if quiet else _with_bar(looks, len(files)))
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Self
 import filetype
 
 from monitor.errors import ConfigError, DecoderKilled, EmptyMedia
+from monitor.intake import HEAD_BYTES
 from monitor.stages.decoding_clip import Clip, Line
 from monitor.stages.decoding_wire import DecodeLimits, Job
 
@@ -35,9 +36,6 @@ __all__ = ["Clip", "DecodeLimits", "Decoder"]
 
 PICTURES, STREAMS = "images", "streams"
 """The two trades: decoding_images.py and decoding_streams.py. By its first bytes an item goes to one."""
-
-MAGIC_BYTES = 8192
-"""`filetype` looks at no more."""
 
 PIPE_BYTES = 1 << 20
 """The most that the kernel lends to anybody: a child may decode this far ahead of its reader."""
@@ -110,7 +108,7 @@ class Decoder:
             raise EmptyMedia(msg)
         job = Job(self._limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
         said = json.dumps(asdict(job)).encode()
-        trade = PICTURES if filetype.image_match(data[:MAGIC_BYTES]) else STREAMS
+        trade = PICTURES if filetype.image_match(data[:HEAD_BYTES]) else STREAMS
         out, line = _pipe()
         ours, theirs = socket.socketpair()
         media = _memory_file(data)

@@ -12,13 +12,12 @@ import structlog
 import typer
 from typer.testing import CliRunner
 
-from monitor.assembly import door
 from monitor.blobs import BlobStore
 from monitor.commands import item, scan, work
 from monitor.crypto import KeyEncryptionKeys, new_key_line
 from monitor.db import utc_now
 from monitor.errors import NotFound
-from monitor.intake import submit
+from monitor.intake import Door, submit
 from monitor.ledger import open_ledger
 from monitor.settings import Settings, load_settings
 from monitor.values import Origin, OriginKind
@@ -125,8 +124,8 @@ def test_people_get_a_table(folder: Path) -> None:
 def test_a_worker_empties_the_queue_and_items_can_be_asked_for(settings: Settings, folder: Path) -> None:
     engine = open_ledger(settings)
     origin = Origin(OriginKind.CRAWL, utc_now(), url="https://example.org/x", page_url="https://example.org/")
-    good = submit((folder / "hers.jpg").read_bytes(), origin, door(settings, engine)).media_id
-    bad = submit((folder / "broken.jpg").read_bytes(), origin, door(settings, engine)).media_id
+    good = submit((folder / "hers.jpg").read_bytes(), origin, Door.of(settings, engine)).media_id
+    bad = submit((folder / "broken.jpg").read_bytes(), origin, Door.of(settings, engine)).media_id
     engine.dispose()
     assert run.invoke(verbs, ["worker", "--once"], catch_exceptions=False).exit_code == 0
     shown = told("item", "show", good)
