@@ -152,9 +152,9 @@ def _engine() -> Engine:
 
 
 def _operator() -> str:
-    import getpass
+    from monitor.audit import operator
 
-    return f"operator:{getpass.getuser()}"
+    return operator()
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

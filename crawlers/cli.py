@@ -231,9 +231,9 @@ def _engine() -> Engine:
 
 
 def _operator() -> str:
-    import getpass
+    from monitor.audit import operator
 
-    return f"operator:{getpass.getuser()}"
+    return operator()
 
 
 def _warn(row: Source) -> None:

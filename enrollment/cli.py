@@ -208,6 +208,7 @@ def verify_receipt(
 
 def _open() -> tuple[Settings, Ledger]:
     from enrollment.subjects import Ledger
+    from monitor.audit import operator
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ledger import open_ledger
@@ -216,16 +217,7 @@ def _open() -> tuple[Settings, Ledger]:
     settings = load_settings()
     keks = KeyEncryptionKeys.from_settings(settings)
     engine = open_ledger(settings)
-    return settings, Ledger(engine, keks, BlobStore(settings.blobs), _actor())
-
-
-def _actor() -> str:
-    import getpass
-
-    try:
-        return f"operator:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container whose user has no name
-        return "operator"
+    return settings, Ledger(engine, keks, BlobStore(settings.blobs), operator())
 
 
 def _files(paths: Sequence[Path], modality: Modality) -> list[tuple[Path, Modality]]:

@@ -6,14 +6,14 @@ does not, so `head` gives the last link for keeping elsewhere and `verify` takes
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
-from monitor.db import utc_now
+from monitor.db import one_at_a_time, utc_now
 from monitor.errors import Tampered
 from monitor.tables import AuditEvent
 
@@ -49,7 +49,7 @@ def record(
     """
     for name, value in detail.items():
         _check_detail(name, value)
-    _lock_chain(session)
+    one_at_a_time(session, LOCK)
     last = session.exec(select(AuditEvent).order_by(col(AuditEvent.seq).desc()).limit(1)).first()
     event = AuditEvent(
         seq=1 if last is None else (last.seq or 0) + 1,
@@ -65,6 +65,14 @@ def record(
     session.add(event)
     session.flush()
     return event
+
+
+def operator() -> str:
+    """Name whoever typed the command, as an actor. For verbs: nobody else acts by hand."""
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container whose user has no name
+        return "operator"
 
 
 def verify(session: Session, *, head: tuple[int, str] | None = None) -> int:
@@ -118,12 +126,6 @@ def link_of(event: AuditEvent) -> str:
     parts = [event.previous, event.seq, event.at.isoformat(), event.actor, event.action]
     canonical = json.dumps([*parts, event.subject_id, event.detail], ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _lock_chain(session: Session) -> None:
-    # On SQLite `db.writing` began with BEGIN IMMEDIATE, which is the same lock for the whole file.
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection().execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def _check_detail(name: str, value: object) -> None:

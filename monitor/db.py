@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DateTime, Engine, create_engine, event
+from sqlalchemy import DateTime, Engine, create_engine, event, func, select
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
@@ -96,3 +96,13 @@ def writing(engine: Engine) -> Iterator[Session]:
     marked = engine.execution_options(likeness_writing=True)
     with Session(marked, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def one_at_a_time(session: Session, number: int) -> None:
+    """Keep every other writer of the same chain out until this transaction ends.
+
+    `session` comes from `writing`: on SQLite it holds the lock of the whole file already, on PostgreSQL it
+    takes the advisory lock of that number.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.connection().execute(select(func.pg_advisory_xact_lock(number)))

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from monitor import subject_keys
 from monitor.crypto import Context, KeyEncryptionKeys, seal, unseal
-from monitor.db import utc_now
+from monitor.db import one_at_a_time, utc_now
 from monitor.errors import NotFound, Tampered
 from monitor.tables import BlobRow, Evidence, EvidenceLink, Finding, MediaItem, MediaOrigin
 from monitor.values import (
@@ -298,8 +297,7 @@ def _add_evidence(session: Session, key: bytes, finding_id: FindingId, draft: Dr
 
 
 def _append_link(session: Session, digest: str) -> None:
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
+    one_at_a_time(session, CHAIN_LOCK)
     last = session.exec(select(EvidenceLink).order_by(col(EvidenceLink.seq).desc()).limit(1)).first()
     previous, at = (last.link if last else CHAIN_START), utc_now()
     session.add(

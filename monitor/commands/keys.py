@@ -118,7 +118,7 @@ def rotate(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
             done = progress.done
             bar.update(task, completed=done, total=progress.total)
     with writing(engine) as session:
-        audit.record(session, "operator", "keys.rotate", active=keks.active_id, wrapped=done)
+        audit.record(session, audit.operator(), "keys.rotate", active=keks.active_id, wrapped=done)
     said = json.dumps({"active": keks.active_id, "wrapped": done})
     typer.echo(said if as_json else f"{done} keys are now wrapped under {keks.active_id}.")
 
