@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-import cv2
 import numpy as np
 
 from monitor import intake
@@ -27,7 +26,8 @@ from monitor.errors import (
 )
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
-from monitor.stages.quality import WEAK
+from monitor.stages.quality import WEAK, detail
+from monitor.stages.turns import LEAST_SPEECH_S
 from monitor.values import MediaKind, Modality, ModelId
 
 if TYPE_CHECKING:
@@ -53,15 +53,13 @@ SHARPNESS_FLOOR = 12.0
 0 to 4 px, fr_feature: below 12 the cosine to the sharp twin has a median of 0.5, above 16 of 0.86; 99 % of
 the pictures as they are lie above 42."""
 
-SPEECH_FLOOR_S = 2.0
-"""Least speech in a sample, seconds: CAM++ is unsteady below (MODELS.md)."""
-
 PLENTY_OF_SPEECH_S = 10.0
 """Speech in a sample beyond which more adds little, seconds."""
 
 ONE_VOICE = 0.9
 """Part of the review threshold that windows of one recording of one person reach: 0.45 for CAM++, where one
-person has 0.50 to 0.90 and two people on one telephone line 0.22 to 0.50 (MODELS.md)."""
+person has 0.50 to 0.90 and two people on one telephone line 0.22 to 0.50 (a LibriVox reader and pyannote's
+sample of a telephone talk, 2026-11)."""
 
 SAME_PERSON = 0.6
 """Part of the review threshold that two samples of one person reach nearly always: 0.25 for faces of the
@@ -136,7 +134,7 @@ class Reader:
         _, probes = self._appearances(data, Modality.VOICE)
         windows = [probe for probe in probes if probe.modality is Modality.VOICE]
         if not windows:
-            msg = f"less than {SPEECH_FLOOR_S:.0f} seconds of speech were found"
+            msg = f"less than {LEAST_SPEECH_S:.0f} seconds of speech were found"
             raise TooLittleSpeech(
                 msg, hint="Record ten seconds or more of plain speech, close to the microphone."
             )
@@ -269,8 +267,7 @@ def _subject_of(tracks: Sequence[FaceTrack]) -> tuple[FaceTrack, int]:
 
 
 def _sharpness(track: FaceTrack) -> float:
-    greys = (cv2.cvtColor(sample.aligned, cv2.COLOR_RGB2GRAY) for sample in track.samples)
-    return max(float(cv2.Laplacian(grey, cv2.CV_32F).var()) for grey in greys)
+    return max(detail(sample.aligned) for sample in track.samples)
 
 
 def _too_poor(track: FaceTrack) -> FaceTooPoor:

@@ -45,6 +45,9 @@ NEXT_STAGE = {
 
 WAITING = tuple(NEXT_STAGE)
 
+WORKER = "worker:"
+"""What the name of a worker's sign of life in Lease begins with; its owner follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

@@ -60,7 +60,7 @@ class Crew:
         self._lease_s = lease_s
         self._seen = seen
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._name = f"worker:{self._owner}"
+        self._name = f"{claims.WORKER}{self._owner}"
         self._begun: queue.Queue[Begun | None] = queue.Queue(maxsize=self._threads)
         self._ends: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._busy = 0

@@ -127,7 +127,7 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
         return _failed(run, exc, tools)
     except SQLAlchemyError:
         raise
-    except Exception as exc:
+    except Exception as exc:  # edge: whatever is wrong with one item ends that item and nothing else
         log.exception("look_failed", media_id=begun.hold.media_id, stage=run.stage)
         return _failed(run, LikenessError(f"an unforeseen {type(exc).__name__} in {run.stage}"), tools)
     finally:

@@ -211,7 +211,12 @@ class AuditEvent(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """A name that one process at a time may hold, such as `scheduler`."""
+    """Until when a process holds a name, or was last known to live.
+
+    `scheduler` and `crawl:SOURCE` are held by one process at a time (crawlers/lease.py); `worker:OWNER` is
+    a worker's sign of life (claims.heartbeat). Items are held by a lease in their own row instead, because
+    claiming one and changing it is then one statement.
+    """
 
     __tablename__ = "lease"
     name: str = Field(primary_key=True)

@@ -172,7 +172,7 @@ class DetectedFace:
 class FaceSample:
     """One face in one frame, ready for a recogniser.
 
-    `aligned` is (112, 112, 3) uint8 RGB; `quality` in [0, 1], see stages/detect.py for what it is made of.
+    `aligned` is (112, 112, 3) uint8 RGB; `quality` in [0, 1], see stages/quality.py for what it is made of.
     """
 
     at_s: float

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
 
 TIMEOUT_S = 30.0
-"""Seconds for each step of the conversation; far below outbox.SENDING_STALE_S, so that a sender who waits
+"""Seconds for each step of the conversation; far below outbox.SENDING_STALE, so that a sender who waits
 here is never taken for dead."""
 
 LONG_LINES = SMTP.clone(max_line_length=998)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
 
 TIMEOUT_S = 30.0
-"""Seconds for each step of the request; far below outbox.SENDING_STALE_S."""
+"""Seconds for each step of the request; far below outbox.SENDING_STALE."""
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Failures that come before the first byte of a request: nothing was sent."""

@@ -101,15 +101,6 @@ def mp3(samples: NDArray[np.float32]) -> bytes:
     return out.getvalue()
 
 
-def wav(samples: NDArray[np.float32]) -> bytes:
-    """Encode to a WAV of 16 bits."""
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
-        file.writeframes(_as_int16(samples).tobytes())
-    return out.getvalue()
-
-
 def mp4(scenes: Sequence[Scene], sound: NDArray[np.float32] | None = None) -> bytes:
     """Encode scenes one after the other to MP4 (H.264, AAC), with a sound track or without."""
     out = io.BytesIO()
@@ -125,14 +116,6 @@ def mp4(scenes: Sequence[Scene], sound: NDArray[np.float32] | None = None) -> by
         if voice is not None and sound is not None:
             _write_sound(box, voice, sound)
     return out.getvalue()
-
-
-def scene_spans(scenes: Sequence[Scene]) -> tuple[Span, ...]:
-    """Say when each scene is on."""
-    ends = np.cumsum([scene.seconds for scene in scenes])
-    return tuple(
-        Span(float(end - scene.seconds), float(end)) for scene, end in zip(scenes, ends, strict=True)
-    )
 
 
 def clouds(seed: int, seconds: float) -> tuple[Scene, ...]:

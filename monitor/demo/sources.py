@@ -63,9 +63,7 @@ def read_lock() -> Lock:
     """Read the lock that is packaged with the program."""
     said = tomllib.loads(files("monitor.demo").joinpath(LOCK_NAME).read_text(encoding="utf-8"))
     return Lock(
-        archives=tuple(
-            Archive(**{**entry, "pip_args": tuple(entry.get("pip_args", ()))}) for entry in said["archive"]
-        ),
+        archives=tuple(Archive.of(entry) for entry in said["archive"]),
         files=tuple(SourceFile(**entry) for entry in said["file"]),
     )
 

@@ -23,6 +23,11 @@ class Archive:
     bytes: int
     pip_args: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Archive:
+        """Read one row of a lock file."""
+        return cls(**{**row, "pip_args": tuple(row.get("pip_args", ()))})
+
     @property
     def label(self) -> str:
         """Name and version, for people."""
@@ -62,9 +67,13 @@ class Lock:
     archives: dict[str, Archive]
     weights: dict[str, Weights]
 
+    def kept(self) -> tuple[Weights, ...]:
+        """Files that stay in the cache, in the lock's order."""
+        return tuple(entry for entry in self.weights.values() if entry.kept)
+
     def of_pack(self, pack: str) -> tuple[Weights, ...]:
         """Files that a pack loads, in the lock's order; empty for a pack that the lock does not know."""
-        return tuple(entry for entry in self.weights.values() if entry.kept and pack in entry.packs)
+        return tuple(entry for entry in self.kept() if pack in entry.packs)
 
     def named(self, name: str) -> Weights:
         """One entry. Raises WeightsMissing for a name that the lock does not know."""
@@ -88,7 +97,7 @@ def _derived(row: dict[str, Any], sources: dict[str, Weights]) -> Weights:
 def read_lock() -> Lock:
     """Read the lock that is packaged with the program."""
     rows = tomllib.loads(files("monitor.ml").joinpath("weights.lock").read_text(encoding="utf-8"))
-    archives = [Archive(**{**row, "pip_args": tuple(row.get("pip_args", ()))}) for row in rows["archive"]]
+    archives = [Archive.of(row) for row in rows["archive"]]
     published = [Weights(**{**row, "packs": tuple(row.get("packs", ()))}) for row in rows["file"]]
     weights = {entry.name: entry for entry in published}
     weights |= {row["name"]: _derived(row, weights) for row in rows["derived"]}

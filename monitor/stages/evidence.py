@@ -1,6 +1,6 @@
 """Step 8: put together what proves a finding, as one canonical JSON document, sealed to the subject.
 
-It holds digests, origins, a crop of the matched person (bystanders blurred by stages/detect.py), model
+It holds digests, origins, a crop of the matched person (bystanders blurred by stages/tracking.py), model
 ids, scores, spans, the thresholds in force and the software version. It is complete or there is none:
 what cannot be made raises EvidenceIncomplete and the item fails, to be tried again.
 """

@@ -28,10 +28,9 @@ SMALLEST_PX = 16.0
 LARGE_PX = 112.0
 """Side of a face from which more pixels add nothing: the recognisers take 112 px."""
 
-SHARP = 60.0
-"""Variance of the Laplacian of an aligned grey face, in grey levels squared, that counts as sharp."""
+BLURRED, SHARP = 2.0, 60.0
+"""Detail of an aligned face (see `detail`) that counts as none, and as sharp."""
 
-_LAPLACIAN_BLURRED = 2.0
 _WEIGHTS = np.array([0.4, 0.15, 0.35, 0.1])
 """Size, sharpness, pose, detector's score: size and pose decide recognition most."""
 
@@ -47,11 +46,17 @@ def _size(face: DetectedFace) -> float:
     return float(np.clip((side - SMALLEST_PX) / (LARGE_PX - SMALLEST_PX), 0.0, 1.0))
 
 
+def detail(aligned: NDArray[np.uint8]) -> float:
+    """Measure the fine detail of an aligned (112, 112, 3) uint8 RGB face: blur takes it away first.
+
+    Gives the variance of the Laplacian, in grey levels squared.
+    """
+    return float(cv2.Laplacian(cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
+
+
 def _sharpness(aligned: NDArray[np.uint8]) -> float:
-    grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY)
-    variance = float(cv2.Laplacian(grey, cv2.CV_32F).var())
-    scale = np.log(SHARP / _LAPLACIAN_BLURRED)
-    return float(np.clip(np.log(max(variance, 1e-6) / _LAPLACIAN_BLURRED) / scale, 0.0, 1.0))
+    scale = np.log(SHARP / BLURRED)
+    return float(np.clip(np.log(max(detail(aligned), 1e-6) / BLURRED) / scale, 0.0, 1.0))
 
 
 def _pose(landmarks: NDArray[np.float32]) -> float:

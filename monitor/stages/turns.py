@@ -20,7 +20,8 @@ HOP_S = 1.5
 """Turns overlap by half, so that wherever a voice begins one of them holds little else."""
 
 LEAST_SPEECH_S = 2.0
-"""Less net speech than this is not compared (MODELS.md: at least 2 s)."""
+"""Less net speech than this is not compared: CAM++ is unsteady below (`likeness bench voices` has its rates
+at 2, 4 and 8 s)."""
 
 LONGEST_GAP_S = 1.0
 """Speech on both sides of a longer pause is not put into one turn."""
