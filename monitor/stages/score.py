@@ -41,8 +41,9 @@ def _verdict(
     against = [*_against_face(face), *_against_voice(voice)]
     band = max((c.band for c in candidates), key=_RANK.__getitem__)
     if face and voice and band is Band.REVIEW and not _tied(candidates):
-        # Two kinds of likeness that have nothing to do with each other agree: at FAR 1e-4 each, a
-        # stranger does that once in 1e8.
+        # Two kinds of likeness that have nothing to do with each other agree. At the registry pack's review
+        # thresholds (ml/packs.py) a stranger's face passes once in 1e4, a stranger's voice four times. As far
+        # as the two are independent, which was not measured, both pass 4 times in 1e8.
         band = Band.ALERT
         reasons.append("Face and voice point to the same person independently of each other.")
     return Verdict(subject_id, band, face, voice, synthetic, tuple(reasons), tuple(against))
