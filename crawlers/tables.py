@@ -32,7 +32,6 @@ class Source(SQLModel, table=True):
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
     url: str
-    kind: str = "auto"
     allow_http: bool = False
     allow_private: bool = False
     cadence_s: int = 6 * 3600

@@ -109,7 +109,6 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
         sa.Column("allow_http", sa.Boolean(), nullable=False),
         sa.Column("allow_private", sa.Boolean(), nullable=False),
         sa.Column("cadence_s", sa.Integer(), nullable=False),
