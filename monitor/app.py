@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 
 from alerts.links import Links
 from alerts.web import Pages
-from monitor import ledger, subject_keys
+from monitor import claims, ledger, subject_keys
 from monitor import log as logs
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
@@ -173,7 +173,7 @@ def _gallery(engine: Engine) -> str:
     """Read the workers' signs of life: a worker gives one only while its gallery is fresh."""
     with reading(engine) as session:
         until = session.exec(
-            select(Lease.until).where(col(Lease.name).startswith("worker:")).order_by(col(Lease.until).desc())
+            select(Lease.until).where(col(Lease.name).startswith(claims.WORKER)).order_by(col(Lease.until).desc())
         ).first()
     if until is None:
         return "no worker is running"

@@ -24,7 +24,13 @@ FindingId = NewType("FindingId", str)
 SourceId = NewType("SourceId", str)
 BlobId = NewType("BlobId", str)
 ModelId = NewType("ModelId", str)
-"""`name@sha256[:16]/preprocessing`: templates of two ModelIds are never compared."""
+"""Made by `model_id`: templates of two ModelIds are never compared."""
+
+
+def model_id(name: str, sha256: str, preprocessing: str) -> ModelId:
+    """Name a model by what its vectors depend on: `name@sha256[:16]/preprocessing`; `sha256` is in hex."""
+    return ModelId(f"{name}@{sha256[:16]}/{preprocessing}")
+
 
 SAMPLE_RATE = 16_000
 """Hz of every sound inside the service; the speech models take nothing else."""

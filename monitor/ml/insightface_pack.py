@@ -15,7 +15,7 @@ from monitor.ml.archives import sha256_of
 from monitor.ml.faces import ArcFace
 from monitor.ml.interfaces import FaceModels, Thresholds
 from monitor.ml.sessions import must_run_on, providers_of, session_options
-from monitor.values import Box, DetectedFace, ModelId
+from monitor.values import Box, DetectedFace, ModelId, model_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,7 @@ def _id(folder: Path, model: Any, preprocessing: str) -> ModelId:  # noqa: ANN40
     from pathlib import Path  # noqa: PLC0415
 
     digest = sha256_of(Path(model.model_file))
-    return ModelId(f"{folder.name}-{model.taskname}@{digest[:16]}/{preprocessing}")
+    return model_id(f"{folder.name}-{model.taskname}", digest, preprocessing)
 
 
 def _dimension(recogniser: Any) -> int:  # noqa: ANN401 - insightface has no types

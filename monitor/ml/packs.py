@@ -9,7 +9,7 @@ from monitor.ml.interfaces import FaceModels, Pack, Thresholds, VoiceModels
 from monitor.ml.lock import read_lock
 from monitor.ml.sessions import PROVIDERS, open_session, providers_of
 from monitor.ml.weights import path_of
-from monitor.values import ModelId
+from monitor.values import model_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitor.ml.interfaces import VoiceRecogniser
     from monitor.ml.sessions import Device
     from monitor.settings import Settings
+    from monitor.values import ModelId
 
 REGISTRY_FACES: Final = Thresholds(
     alert=0.50,
@@ -34,11 +35,6 @@ REGISTRY_VOICES: Final = Thresholds(
     review=0.50,
     source="CAM++: of 8,363 pairs of strangers (LibriSpeech, a telephone talk) 3 over 0.50, none over 0.57",
 )
-
-
-def model_id(name: str, sha256: str, preprocessing: str) -> ModelId:
-    """Put a ModelId together: what the templates of a gallery are bound to."""
-    return ModelId(f"{name}@{sha256[:16]}/{preprocessing}")
 
 
 def _published(name: str, short: str, preprocessing: str) -> ModelId:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from monitor.errors import ConfigError, DeviceMissing, TooLittleSpeech, WeightsDiffer, WeightsMissing
+from monitor.errors import ConfigError, DeviceMissing, WeightsDiffer, WeightsMissing
 from monitor.ml.archives import sha256_of
 from monitor.ml.interfaces import Thresholds
 from monitor.ml.vectors import unit_rows
-from monitor.values import SAMPLE_RATE, ModelId
+from monitor.ml.voices import refuse_a_blink
+from monitor.values import SAMPLE_RATE, ModelId, model_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     from monitor.ml.sessions import Device
     from monitor.values import Sound
-
-MIN_SAMPLES: Final = SAMPLE_RATE // 4
-"""The recogniser is not asked about less than a quarter of a second."""
 
 THRESHOLDS: Final = Thresholds(
     alert=0.62,
@@ -67,10 +65,8 @@ class SpeechBrainVoice:
 
     def embed(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
         """Map n sounds to (n, dimension) float32, rows of length 1. Raises TooLittleSpeech under 0.25 s."""
-        short = [sound.seconds for sound in sounds if len(sound.samples) < MIN_SAMPLES]
-        if short:
-            msg = f"{short[0]:.2f} s of sound is too little for the voice recogniser"
-            raise TooLittleSpeech(msg, hint="Give at least two seconds of speech.")
+        for sound in sounds:
+            refuse_a_blink(sound)
         rows = [self._one(sound.samples) for sound in sounds]
         return unit_rows(np.stack(rows)) if rows else np.empty((0, self._dimension), np.float32)
 
@@ -111,7 +107,7 @@ def load_speechbrain(folder: Path, device: Device) -> SpeechBrainVoice:
     except (ValueError, KeyError, OSError, RuntimeError, ImportError, AttributeError, TypeError) as exc:
         msg = f"speechbrain could not load the folder {folder}"
         raise WeightsDiffer(msg) from exc
-    return SpeechBrainVoice(classifier, ModelId(f"{folder.name}@{digest_of(folder)[:16]}/speechbrain-16k"))
+    return SpeechBrainVoice(classifier, model_id(folder.name, digest_of(folder), "speechbrain-16k"))
 
 
 def digest_of(folder: Path) -> str:

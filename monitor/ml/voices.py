@@ -39,7 +39,7 @@ PADDING_S: Final = 0.03
 """Silero's defaults: shorter gaps do not end speech, shorter speech is none, and both ends get a margin."""
 
 MIN_SAMPLES: Final = SAMPLE_RATE // 4
-"""CAM++ is not asked about less than a quarter of a second; the pipeline wants two seconds of speech."""
+"""No recogniser is asked about less than a quarter of a second; the pipeline wants two seconds of speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +138,19 @@ def _fbank_options() -> Any:  # noqa: ANN401 - kaldi_native_fbank has no types
     return options
 
 
+def refuse_a_blink(sound: Sound) -> None:
+    """Raise TooLittleSpeech for less sound than any recogniser here is asked about."""
+    if len(sound.samples) < MIN_SAMPLES:
+        msg = f"{sound.seconds:.2f} s of sound is too little for the voice recogniser"
+        raise TooLittleSpeech(msg, hint="Give at least two seconds of speech.")
+
+
 def filter_banks(sound: Sound) -> NDArray[np.float32]:
     """Kaldi's log mel filter banks, their mean over time subtracted: (frames, 80) float32, 10 ms a frame.
 
     Samples go in as they are, in [-1, 1]: CAM++ was trained so. Raises TooLittleSpeech under 0.25 s.
     """
-    if len(sound.samples) < MIN_SAMPLES:
-        msg = f"{sound.seconds:.2f} s of sound is too little for the voice recogniser"
-        raise TooLittleSpeech(msg, hint="Give at least two seconds of speech.")
+    refuse_a_blink(sound)
     computer = kaldi_native_fbank.OnlineFbank(_fbank_options())
     computer.accept_waveform(SAMPLE_RATE, sound.samples)
     computer.input_finished()

@@ -35,7 +35,6 @@ between two frames (LFW, fr_feature): both go to a human, nobody is told about a
 JOIN_S = 2.0
 """Turns of one voice that are no further apart are one stretch of speech."""
 
-
 EDGE = 0.7
 """Turns at the ends of a stretch that score less than this part of its best hold mostly somebody else: with a
 LibriVox reader between two other speakers the span was up to 3 s too long without this (CAM++, 2026-11)."""
@@ -70,8 +69,7 @@ def match(
     """
     rated: list[_Rated] = []
     for (modality, model_id), group in _by_model(probes).items():
-        likely = _rate(group, gallery, modality, model_id, thresholds[modality].review)
-        rated += likely
+        rated += _rate(group, gallery, modality, model_id, thresholds[modality].review)
     living = set(alive({r.subject_id for r in rated})) if rated else set()
     rated = [r for r in rated if r.subject_id in living]
     faces = _one_face_each([r for r in rated if r.probe.modality is Modality.FACE])
