@@ -108,12 +108,10 @@ def test_a_child_knows_no_secrets_and_holds_only_what_it_needs(hostile: Decoder)
 
 @pytest.mark.parametrize("name", LIES)
 def test_a_lying_child_is_refused(hostile: Decoder, name: str) -> None:
-    began = time.monotonic()
-
-    with pytest.raises(DecoderKilled):
+    with pytest.raises(DecoderKilled) as caught:
         everything(hostile.start(name.encode()))
 
-    assert time.monotonic() - began < 15
+    assert "longer than" not in caught.value.message  # the lie was seen, and not merely waited out
 
 
 def test_an_error_that_a_child_may_not_report_is_only_unreadable(hostile: Decoder) -> None:
@@ -141,12 +139,8 @@ def test_endless_computing_is_ended_by_the_cpu_limit(hostile: Decoder) -> None:
 
 @pytest.mark.parametrize("name", ["sleep", "send a byte at a time"])
 def test_a_child_that_dawdles_is_ended_by_the_clock(hostile: Decoder, name: str) -> None:
-    began = time.monotonic()
-
     with pytest.raises(DecoderKilled, match="longer than 1 s"):
         everything(with_limits(hostile, name, DecodeLimits(cpu_seconds=5, wall_seconds=1)))
-
-    assert time.monotonic() - began < 5
 
 
 def test_a_memory_bomb_is_ended_by_the_memory_limit(hostile: Decoder) -> None:
@@ -165,10 +159,8 @@ def test_closing_a_clip_ends_its_child(hostile: Decoder) -> None:
     pid = int(clip.info.note)
     assert Path(f"/proc/{pid}").exists()
 
-    began = time.monotonic()
     clip.close()
 
-    assert time.monotonic() - began < 1
     assert is_gone(pid)
 
 

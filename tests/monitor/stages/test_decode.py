@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import struct
+import termios
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +36,14 @@ def decoder() -> Iterator[Decoder]:
 
 def limited(**limits: Any) -> Decoder:
     return Decoder(DecodeLimits(**{"cpu_seconds": 60, "wall_seconds": 60} | limits))
+
+
+SMALLEST_PIPE = 60_000
+"""Bytes that a pipe holds on every machine, less the clip's header: far more than the header itself."""
+
+
+def bytes_waiting(fd: int) -> int:
+    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
 
 
 def read(decoder: Decoder, data: bytes, **options: bool) -> tuple[ClipInfo, list[Frame], Sound | None]:
@@ -132,15 +142,12 @@ def test_every_picture_of_a_slow_animation_is_looked_at(decoder: Decoder) -> Non
     assert [frame.at_s for frame in frames] == [0, 3, 6, 9, 12]
 
 
-def test_a_gif_of_a_hundred_thousand_frames_is_cheap(decoder: Decoder) -> None:
-    data = media.endless_gif(100_000)
-    began = time.monotonic()
-
-    info, frames, _ = read(decoder, data)
+def test_a_gif_of_a_hundred_thousand_frames_is_cheap() -> None:
+    with limited(cpu_seconds=20) as decoder:
+        info, frames, _ = read(decoder, media.endless_gif(100_000))
 
     assert len(frames) == 200
     assert frames[-1].at_s > 0.99 * info.duration_s - 30
-    assert time.monotonic() - began < 30
 
 
 def test_a_video_gives_frames_and_sound_in_one_pass(decoder: Decoder) -> None:
@@ -250,15 +257,13 @@ def test_a_long_video_is_looked_at_up_to_the_limit() -> None:
 
 def test_a_ten_hour_silent_video_is_bounded() -> None:
     ten_hours = media.video(36_000, fps=1, size=(64, 48), codec="mpeg4", container="matroska")
-    with limited(max_seconds=600, frames_per_second=0.5) as decoder:
-        began = time.monotonic()
-        with decoder.start(ten_hours) as clip:
-            count = sum(1 for _ in clip.frames())
+    limits = {"max_seconds": 600, "frames_per_second": 0.5, "cpu_seconds": 20}
+    with limited(**limits) as decoder, decoder.start(ten_hours) as clip:
+        count = sum(1 for _ in clip.frames())
 
-            assert clip.sound() is None
-            assert clip.not_looked[0].reason.startswith("first 600 s of 36000 s")
+        assert clip.sound() is None
+        assert clip.not_looked[0].reason == "first 600 s of 36000 s"
     assert 290 <= count <= 302
-    assert time.monotonic() - began < 30
 
 
 def test_zero_bytes_are_refused_before_a_child_starts(decoder: Decoder) -> None:
@@ -314,11 +319,8 @@ def test_a_video_with_damage_inside_gives_the_rest_and_says_so(decoder: Decoder)
 
 
 def test_more_pixels_than_allowed_are_refused_before_decoding(decoder: Decoder) -> None:
-    began = time.monotonic()
     with decoder.start(media.huge_png()) as clip, pytest.raises(TooManyPixels):
         _ = clip.info
-
-    assert time.monotonic() - began < 5
 
 
 def test_an_error_is_raised_again_at_every_call(decoder: Decoder) -> None:
@@ -362,17 +364,14 @@ def test_many_threads_decode_at_once(decoder: Decoder) -> None:
 
 
 def test_the_next_item_is_decoded_while_this_one_is_looked_at(decoder: Decoder) -> None:
-    picture = media.saved(media.pattern(3000, 2000), "PNG")
-    read(decoder, picture)
-    began = time.monotonic()
-    read(decoder, picture)
-    alone = time.monotonic() - began
-    with decoder.start(picture) as clip:
-        time.sleep(alone * 3)
-        began = time.monotonic()
-        list(clip.frames())
+    """The child fills its pipe with decoded pixels before anybody has asked the clip for anything."""
+    with decoder.start(media.saved(media.pattern(3000, 2000), "PNG")) as clip:
+        until = time.monotonic() + 30
+        while (ahead := bytes_waiting(clip._line._fd)) < SMALLEST_PIPE:
+            assert time.monotonic() < until, f"only {ahead} bytes were decoded ahead"
+            time.sleep(0.01)
 
-    assert time.monotonic() - began < alone * 0.8
+        assert len(list(clip.frames())) == 1
 
 
 def test_a_closed_decoder_refuses() -> None:
