@@ -21,22 +21,24 @@ app = typer.Typer(no_args_is_help=True)
 def verify_chain(
     head: Annotated[
         str,
-        typer.Option("--head", help="SEQ:LINK kept from an earlier `audit show`; it must still be there."),
+        typer.Option("--head", help="SEQ:LINK kept from an earlier `audit verify`; it must still be there."),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Walk the whole chain; any event that was changed, removed or put in is named."""
-    from monitor import audit
+    """Walk the chains of the record and of the evidence; what was changed, removed or put in is named."""
+    from monitor import audit, findings
     from monitor.db import reading
 
     kept = _parse_head(head) if head else None
     with reading(_engine()) as session:
         count = audit.verify(session, head=kept)
         seq, link = audit.head(session)
+        links = findings.verify_chain(session)
     if as_json:
-        typer.echo(json.dumps({"events": count, "head": f"{seq}:{link}", "whole": True}))
+        typer.echo(json.dumps({"events": count, "head": f"{seq}:{link}", "evidence": links, "whole": True}))
         return
-    typer.echo(f"{count} events, all in place. Head, to keep elsewhere: {seq}:{link}")
+    typer.echo(f"{count} events and {links} pieces of evidence, all in place.")
+    typer.echo(f"Head of the events, to keep elsewhere: {seq}:{link}")
 
 
 @app.command("show")
