@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from crawlers import lease, runs
 from monitor.db import writing
-from monitor.errors import LeaseLost, StorageError
+from monitor.errors import LeaseLost, StorageError, StorageFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from crawlers.runs import Tally
     from crawlers.seen import SeenBook
+
+NO_WRITE: Final = (DBAPIError, StorageFull)
+"""What is raised where the database does not answer, or has no room."""
 
 BATCH_S: Final = 0.5
 """Seconds between two writes: what a killed crawl may have to look at again."""
@@ -54,20 +57,20 @@ class Journal:
         self._thread.join()
         try:
             self.write()
-        except DBAPIError as failed:
+        except NO_WRITE as failed:
             if exc is None:
                 msg = "the end of the crawl could not be written; the next run looks at it again"
                 raise StorageError(msg) from failed
 
     def write(self) -> None:
-        """Write what there is, in one transaction. Raises DBAPIError and keeps it for the next time."""
+        """Write what there is, in one transaction. Raises one of NO_WRITE and keeps it for the next time."""
         batch = self._book.take_batch()
         try:
             with writing(self._engine) as session:
                 self._book.write(session, batch)
                 runs.note(session, self._run_id, self._tally)
                 self.lost = not lease.extend(session, *self._held)
-        except DBAPIError:
+        except NO_WRITE:
             self._book.give_back(batch)
             raise
 
@@ -75,7 +78,7 @@ class Journal:
         while not self._stop.wait(BATCH_S):
             try:
                 self.write()
-            except DBAPIError:
+            except NO_WRITE:
                 continue  # the batch is kept, and the last write of all says whether it ever worked
             if self.lost and self.on_lost is not None:
                 self.on_lost()

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from crawlers.eyes import Eyes
 from crawlers.seen import MEDIA, TAKEN
 from monitor.db import utc_now
-from monitor.errors import LikenessError, StorageError, StorageFull
+from monitor.errors import LikenessError, StorageError
 from monitor.intake import submit
 from monitor.values import Digest, Origin, OriginKind, SourceId
 
@@ -55,9 +55,8 @@ class TakeMedia:
         try:
             return Digest.of(item.data), submit(item.data, origin, self._eyes.door)
         except OperationalError as exc:
-            full = "full" in str(exc.orig)
-            msg = "no room left for the database" if full else "the database did not take the item"
-            raise (StorageFull(msg) if full else StorageError(msg)) from exc
+            msg = "the database did not take the item"
+            raise StorageError(msg) from exc
 
     def _note(self, item: MediaFound, digest: Digest, submitted: Submitted) -> None:
         tally = self._eyes.tally

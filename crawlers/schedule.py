@@ -28,7 +28,7 @@ from crawlers.settings import user_agent
 from crawlers.tables import Source
 from monitor import log
 from monitor.db import open_engine, reading, utc_now, writing
-from monitor.errors import LeaseLost
+from monitor.errors import LeaseLost, StorageFull
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -90,8 +90,8 @@ def _keep_going(engine: Engine, who: str, jobs: Jobs, stop: threading.Event) -> 
             with writing(engine) as session:
                 held = lease.extend(session, LEASE, who)
             last_extended = utc_now()
-        except DBAPIError as exc:
-            logger.warning("the database did not answer", error=type(exc.orig).__name__)
+        except (DBAPIError, StorageFull) as exc:
+            logger.warning("the database did not answer", error=type(exc).__name__)
             held = utc_now() - last_extended < timedelta(seconds=lease.LEASE_S)
         if not held:
             msg = "another scheduler has taken over"

@@ -60,6 +60,18 @@ def main() -> None:
         if exc.hint:
             typer.echo(f"  {exc.hint}", err=True)
         sys.exit(1)
+    except Exception as exc:  # edge: a database that went away in the middle is no fault of the program
+        if not _is_of_the_database(exc):
+            raise
+        typer.secho(f"error[storage]: the database does not answer: {type(exc).__name__}", fg="red", err=True)
+        typer.echo("  Check LIKENESS_DATABASE_URL and the server or disk; then do the same again.", err=True)
+        sys.exit(1)
+
+
+def _is_of_the_database(exc: Exception) -> bool:
+    from sqlalchemy.exc import OperationalError
+
+    return isinstance(exc, OperationalError)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitor import claims
 from monitor import log as logs
 from monitor.claims import Hold
-from monitor.errors import LikenessError
+from monitor.errors import LeaseLost, StorageFull
 from monitor.pipeline import begin, forget, look
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ MOST_ENDS = 32
 PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
 
+NO_LEDGER = (SQLAlchemyError, StorageFull)
+"""What is raised where the database does not answer, or has no room."""
+
 log = logs.get(__name__)
 
 
@@ -64,6 +67,7 @@ class Crew:
         self._begun: queue.Queue[Begun | None] = queue.Queue(maxsize=self._threads)
         self._ends: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._busy = 0
+        self._owed: list[Hold] = []
         self._lock = threading.Lock()
         self._quiet = threading.Event()
 
@@ -89,19 +93,20 @@ class Crew:
             clerk.join()
             self._quiet.set()
             pulse.join()
-            with contextlib.suppress(SQLAlchemyError):  # the leases run out by themselves then
+            with contextlib.suppress(*NO_LEDGER):  # the leases run out by themselves then
                 claims.goodbye(self._tools.engine, self._owner, self._name)
 
     def _feed(self, stop: threading.Event, *, once: bool) -> None:
         most = CLAIMED_PER_THREAD * self._threads
         while not stop.is_set():
             try:
+                self._hand_back()
                 found = claims.claim(self._tools.engine, self._owner, self._lease_s, most)
                 for work in found:
                     self._offer(begin(Hold(work.media_id, self._owner), work, self._tools), stop)
                 if not found and once and self._all_done():
                     return
-            except SQLAlchemyError as exc:
+            except NO_LEDGER as exc:
                 log.warning("ledger_does_not_answer", error=type(exc).__name__)
                 stop.wait(LEDGER_DOWN_S)
             else:
@@ -150,7 +155,7 @@ class Crew:
                 continue
             try:
                 held = claims.end(self._tools.engine, endings)
-            except SQLAlchemyError as exc:
+            except NO_LEDGER as exc:
                 self._not_written([one.hold for one in endings], exc)
                 continue
             for one in endings:
@@ -178,13 +183,26 @@ class Crew:
             self._busy -= len(outcomes)
 
     def _not_written(self, holds: Sequence[Hold], why: Exception) -> None:
-        """Hand items back whose end the ledger did not take; if not even this, their leases run out."""
+        """Note items whose end the ledger did not take: they are handed back and looked at again."""
         log.warning("look_not_written", items=len(holds), error=type(why).__name__)
-        for hold in holds:
-            with contextlib.suppress(SQLAlchemyError, LikenessError):
-                claims.release(self._tools.engine, hold, LEDGER_DOWN_S)
         with self._lock:
+            self._owed += holds
             self._busy -= len(holds)
+
+    def _hand_back(self) -> None:
+        """Hand back what is owed. Until that works it is tried again: the pulse keeps its lease alive."""
+        with self._lock:
+            owed, self._owed = self._owed, []
+        while owed:
+            try:
+                claims.release(self._tools.engine, owed[0], LEDGER_DOWN_S)
+            except LeaseLost:
+                pass  # somebody else has it already
+            except NO_LEDGER:
+                with self._lock:
+                    self._owed += owed
+                raise
+            owed.pop(0)
 
     def _pulse(self) -> None:
         wait = self._lease_s / PULSES_PER_LEASE
@@ -193,7 +211,7 @@ class Crew:
             name = self._name if self._tools.gallery.ready else ""
             try:
                 claims.heartbeat(self._tools.engine, self._owner, self._lease_s, name)
-            except SQLAlchemyError as exc:
+            except NO_LEDGER as exc:
                 log.warning("no_pulse", error=type(exc).__name__)
             if self._quiet.wait(max(0.0, wait - (time.monotonic() - began))):
                 return

@@ -6,13 +6,17 @@ SQLite by default, PostgreSQL by a URL. A writing session takes the write lock a
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, Engine, create_engine, event, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
+
+from monitor.errors import StorageFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_MS = 30_000
 """How long a writer waits for another one before it gives up; a decode never holds the lock."""
+
+POSTGRES_DISK_FULL = "53100"
+"""SQLSTATE "disk_full" (PostgreSQL, appendix A)."""
 
 SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
@@ -92,10 +99,34 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
-    """Open a session that commits at the end, or rolls everything back on an error."""
+    """Open a session that commits at the end, or rolls everything back on an error.
+
+    Raises StorageFull when the disk under the database has no room left; nothing is written then.
+    """
     marked = engine.execution_options(likeness_writing=True)
-    with Session(marked, expire_on_commit=False) as session, session.begin():
-        yield session
+    try:
+        with Session(marked, expire_on_commit=False) as session, session.begin():
+            yield session
+    except DBAPIError as exc:
+        if not is_full(exc):
+            raise
+        msg = "no room left for the database"
+        raise StorageFull(msg, hint="Free some space on its disk; then do the same again.") from exc
+
+
+def is_full(error: DBAPIError) -> bool:
+    """Say whether the database refused for want of room on its disk.
+
+    SQLite ends the whole transaction then, so that going back to a savepoint fails too: the first error of
+    a chain counts as well as the last one.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        sqlite_code = getattr(found, "sqlite_errorcode", 0) & 0xFF  # without its extended part
+        if sqlite_code == sqlite3.SQLITE_FULL or getattr(found, "sqlstate", "") == POSTGRES_DISK_FULL:
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def one_at_a_time(session: Session, number: int) -> None:

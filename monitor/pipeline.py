@@ -64,7 +64,7 @@ class Tools:
 
 
 def process(media_id: MediaId, tools: Tools, owner: str) -> Outcome:
-    """Take one claimed item the whole path. Raises SQLAlchemyError where the ledger does not answer."""
+    """Take one claimed item the whole path. Raises SQLAlchemyError or StorageFull where the ledger fails."""
     hold = Hold(media_id, owner)
     try:
         work = claims.load(tools.engine, hold)
@@ -80,6 +80,9 @@ def begin(hold: Hold, work: Work, tools: Tools) -> Begun:
         return Begun(hold, work, tools.decoder.start(data, work.kind))
     except LikenessError as exc:
         return Begun(hold, work, None, exc)
+    except Exception as exc:  # edge: whatever is wrong with one item ends that item and nothing else
+        log.exception("begin_failed", media_id=hold.media_id)
+        return Begun(hold, work, None, LikenessError(f"an unforeseen {type(exc).__name__} before decoding"))
 
 
 def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:

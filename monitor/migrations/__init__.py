@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
-from monitor.errors import ConfigError, StorageError
+from monitor.db import is_full
+from monitor.errors import ConfigError, StorageError, StorageFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,8 @@ def upgrade(engine: Engine) -> None:
             _run(engine)
     except OperationalError as exc:
         msg = f"the database {engine.url.render_as_string()} cannot be used: {exc.orig}"
+        if is_full(exc):
+            raise StorageFull(msg, hint="Free some space on its disk; then do the same again.") from exc
         raise StorageError(
             msg, hint="Check LIKENESS_DATABASE_URL, and that the server or folder is there."
         ) from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import pytest
 from sqlmodel import select
 
 from crawlers import runs, sources
+from crawlers.journal import BATCH_S, Journal
+from crawlers.lease import take
 from crawlers.seen import (
     MAX_ATTEMPTS,
     MEDIA,
@@ -27,9 +30,10 @@ from crawlers.sources import NewSource
 from crawlers.tables import CrawlRun, SeenUrl, Source
 from monitor import audit
 from monitor.db import reading, utc_now, writing
-from monitor.errors import ConfigError, FetchRefused, NotFound
+from monitor.errors import ConfigError, FetchRefused, NotFound, StorageFull
 from monitor.tables import AuditEvent
 from monitor.values import SourceId
+from tests.assets.disks import full
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -170,3 +174,20 @@ def test_a_run_that_was_left_open_is_closed_by_the_next(engine: Engine) -> None:
             '{"robots": 2}',
         )
         assert sorted(run.state for run in session.exec(select(CrawlRun))) == ["finished", "stopped"]
+
+
+def test_what_a_full_disk_kept_from_being_written_is_written_later(sqlite_engine: Engine) -> None:
+    row = sources.add(sqlite_engine, NewSource("a", "https://site.example/"), "me")
+    book = read_book(sqlite_engine, SourceId(row.id), by_hand=False)
+    run_id = runs.begin(sqlite_engine, SourceId(row.id))
+    assert take(sqlite_engine, "crawl:a", "me:1")
+    journal = Journal(sqlite_engine, book, runs.Tally(), run_id, ("crawl:a", "me:1"))
+    with journal:
+        with full(sqlite_engine):
+            book.looked("https://site.example/", PAGE, TAKEN, shows=bytes(300_000))
+            with pytest.raises(StorageFull):
+                journal.write()
+            time.sleep(2 * BATCH_S)
+        assert journal._thread.is_alive()  # the crawl goes on, and so does its writer
+    again = read_book(sqlite_engine, SourceId(row.id), by_hand=False)
+    assert again.seen("https://site.example/") is not None

@@ -18,7 +18,9 @@ import crawlers.tables
 import enrollment.tables
 import monitor.tables
 from monitor.db import reading, writing
+from monitor.errors import StorageFull
 from monitor.tables import BlobRow, Lease, SubjectKey, Template
+from tests.assets.disks import full
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -102,6 +104,16 @@ def test_writers_that_read_first_do_not_lose_each_others_writes(engine: Engine) 
         thread.join()
     with reading(engine) as session:
         assert session.get_one(Lease, "count").owner == "40"
+
+
+def test_a_full_disk_has_a_code_and_nothing_half_is_written(engine: Engine) -> None:
+    with writing(engine) as session:
+        session.add(subject("before"))
+    with full(engine), pytest.raises(StorageFull), writing(engine) as session:
+        session.add_all([subject("ana"), template("t1", "ana", bytes(300_000))])
+    with writing(engine) as session:
+        assert [row.subject_id for row in session.exec(select(SubjectKey))] == ["before"]
+        session.add_all([subject("ana"), template("t1", "ana", bytes(300_000))])
 
 
 def test_a_reader_does_not_wait_for_a_writer(engine: Engine) -> None:
