@@ -109,20 +109,11 @@ class Decoder:
         job = Job(self._limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
         said = json.dumps(asdict(job)).encode()
         trade = PICTURES if filetype.image_match(data[:HEAD_BYTES]) else STREAMS
-        out, line = _pipe()
-        ours, theirs = socket.socketpair()
-        media = _memory_file(data)
         try:
-            self._send(trade, said, [media, line, theirs.fileno()])
-        except BaseException:
-            os.close(out)
-            ours.close()
-            raise
-        finally:
-            os.close(media)
-            os.close(line)
-            theirs.close()
-        return Clip(Line(out, ours, self._limits.wall_seconds), self._limits)
+            return Clip(self._started(data, trade, said), self._limits)
+        except OSError as exc:
+            msg = f"there was no room to start a decoder: {exc.strerror}"
+            raise DecoderKilled(msg) from exc
 
     def close(self) -> None:
         """End the zygote and every child of it. Clips that are still open fail."""
@@ -138,6 +129,21 @@ class Decoder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _started(self, data: bytes, trade: str, said: bytes) -> Line:
+        """Start a child and keep our ends of its lines; its own ends are closed here, come what may."""
+        with contextlib.ExitStack() as handed_over, contextlib.ExitStack() as kept:
+            out, line = _pipe()
+            kept.callback(os.close, out)
+            handed_over.callback(os.close, line)
+            ours, theirs = socket.socketpair()
+            kept.callback(ours.close)
+            handed_over.callback(theirs.close)
+            media = _memory_file(data)
+            handed_over.callback(os.close, media)
+            self._send(trade, said, [media, line, theirs.fileno()])
+            kept.pop_all()
+        return Line(out, ours, self._limits.wall_seconds)
 
     def _send(self, trade: str, said: bytes, fds: list[int]) -> None:
         """Hand a job over; a zygote that was killed is replaced once."""
@@ -201,10 +207,14 @@ def _pipe() -> tuple[int, int]:
 def _memory_file(data: bytes) -> int:
     """Put the bytes where the child can read them and nobody can change them."""
     fd = os.memfd_create("media", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
     seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    except BaseException:
+        os.close(fd)
+        raise
     return fd

@@ -41,15 +41,19 @@ class Reader(Protocol):
 
 def run(media: int, line: int, job: Job, keeper: int, reader: Reader) -> NoReturn:
     """Be the child of `keeper` that decodes the bytes in `media` and writes to `line`. Never returns."""
+    outlet = Outlet(line)
     try:
         _keep_only(media, line)
-        outlet = Outlet(line)
         with open(media, "rb") as stream:
             decoding_sandbox.enter(
                 keeper=keeper, memory_mb=job.limits.memory_mb, cpu_seconds=job.limits.cpu_seconds
             )
             _report(reader, stream, job, outlet)
         os._exit(0)
+    except Exception as exc:  # noqa: BLE001 - edge: the child ends here, and its last word is why
+        outlet.json(
+            Part.ERROR, {"code": "decoder_killed", "reason": f"the decoder stopped half-way: {exc!r}"[:WORDS]}
+        )
     finally:
         os._exit(1)  # no clean-up: the zygote's own must not run twice
 

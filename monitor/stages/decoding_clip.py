@@ -98,7 +98,7 @@ class Line:
         with contextlib.suppress(OSError):
             status = self._life.recv(4)
         if len(status) != 4:
-            return "the decoder died, and its keeper with it"
+            return "no decoder could be started, or it died with its keeper"
         number = int.from_bytes(status, "little")
         if not os.WIFSIGNALED(number):
             return "the decoder stopped half-way"

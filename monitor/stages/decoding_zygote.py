@@ -14,6 +14,7 @@ wait status is written there. When the parent is gone, all children go, and so d
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -30,6 +31,9 @@ from monitor.stages.decoding_wire import DecodeLimits, Job
 
 REQUEST_BYTES = 1 << 20
 """Longest request: a job, with the operator's trust list in it."""
+
+DESCRIPTORS = 3
+"""The bytes, the line, the life line."""
 
 STATUS = struct.Struct("<i")
 """What is written to the life line at the end: the status that waitpid gave."""
@@ -63,17 +67,33 @@ class _Zygote:
                     self._look_after(fd)
 
     def _take(self) -> bool:
-        said, fds, _, _ = socket.recv_fds(self._control, REQUEST_BYTES, 3)
+        said, fds, _, _ = socket.recv_fds(self._control, REQUEST_BYTES, DESCRIPTORS)
         if not said:
             return False
-        media, line, life = fds
+        try:
+            self._start(said, fds)
+        except OSError:  # no room for one more process or descriptor: this item fails, and no other
+            for fd in fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        return True
+
+    def _start(self, said: bytes, fds: list[int]) -> None:
+        if len(fds) != DESCRIPTORS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        (media, line, life), job = fds, _job(said)
         keeper, pid = os.getpid(), os.fork()
         if pid == 0:
-            decoding_child.run(media, line, _job(said), keeper, self._reader)
+            decoding_child.run(media, line, job, keeper, self._reader)
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         os.close(media)
         os.close(line)
-        self._keep(_Child(pid, os.pidfd_open(pid), socket.socket(fileno=life)))
-        return True
+        self._keep(_Child(pid, handle, socket.socket(fileno=life)))
 
     def _keep(self, child: _Child) -> None:
         self._children[child.handle] = child

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -80,7 +82,7 @@ def everything(clip: Clip) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(500):
         if not Path(f"/proc/{pid}").exists():
             return True
         time.sleep(0.02)
@@ -187,6 +189,25 @@ def test_a_keeper_that_is_killed_is_replaced() -> None:
         waiting.close()
         with decoder.start(media.mp4()) as clip:
             assert clip.info.width == 160
+
+
+def test_a_keeper_without_room_for_one_more_child_fails_that_item_alone() -> None:
+    with Decoder(QUICK) as decoder:
+        waiting = decoder.start(media.video(20, size=(640, 480), codec="mpeg4"))
+        _ = waiting.info
+        keeper = decoder._zygotes[decode.STREAMS]._process.pid
+        before = resource.prlimit(keeper, resource.RLIMIT_NOFILE)
+        for room in (4, 7, 8, 9):  # for none of the descriptors, for some, for all but one
+            resource.prlimit(keeper, resource.RLIMIT_NOFILE, (room, before[1]))
+            with decoder.start(media.mp4()) as clip, contextlib.suppress(DecoderKilled):
+                _ = clip.info
+        resource.prlimit(keeper, resource.RLIMIT_NOFILE, before)
+
+        with decoder.start(media.mp4()) as clip:
+            assert clip.info.width == 160
+        assert decoder._zygotes[decode.STREAMS]._process.pid == keeper
+        with waiting:
+            assert sum(1 for _ in waiting.frames()) > 10
 
 
 def test_nothing_outlives_a_worker_that_is_killed() -> None:
