@@ -248,6 +248,17 @@ def retry(engine: Engine, media_id: MediaId) -> None:
         )
 
 
+def retry_all(engine: Engine, code: str = "") -> int:
+    """Put every failed item back into the queue, or every one that failed with `code`; give how many."""
+    failed = (col(MediaItem.state) == "failed") & col(MediaItem.blob_id).is_not(None)
+    which = failed & (col(MediaItem.failed_code) == code) if code else failed
+    with writing(engine) as session:
+        done = session.execute(
+            update(MediaItem).where(which).values(state="received", **_CLEAN).execution_options(**_PLAIN)
+        )
+    return int(done.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
+
+
 def _work(row: MediaItem, attempts: int) -> Work:
     if row.blob_id is None:
         msg = "the bytes of this item were forgotten after an earlier look"

@@ -65,15 +65,29 @@ def list_items(
 
 
 @app.command()
-def retry(media_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Put a failed item back into the queue; a worker takes it up."""
+def retry(
+    media_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default=False)] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that could not be looked at.")] = False,
+    code: Annotated[str, typer.Option(help="With --all: only those that failed with this code.")] = "",
+) -> None:
+    """Put failed items back into the queue, once the cause is gone; a worker takes them up.
+
+    `likeness item list --failed` lists them with their codes.
+    """
     from monitor import claims
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
     from monitor.values import MediaId
 
-    claims.retry(open_ledger(load_settings()), MediaId(media_id))
-    typer.echo(f"{media_id} waits for a worker again")
+    if bool(media_ids) == all_ or (code and not all_):
+        msg = "give the items' ids, or --all, or --all --code CODE"
+        raise typer.BadParameter(msg)
+    engine = open_ledger(load_settings())
+    for media_id in media_ids or ():
+        claims.retry(engine, MediaId(media_id))
+        typer.echo(f"{media_id} waits for a worker again")
+    if all_:
+        typer.echo(f"{claims.retry_all(engine, code)} items wait for a worker again")
 
 
 def _brief(row: MediaItem) -> dict[str, Any]:
@@ -119,6 +133,7 @@ def _told(session: Session, row: MediaItem) -> dict[str, Any]:
 
 def _print(told: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -134,13 +149,17 @@ def _print(told: dict[str, Any]) -> None:
         "faces_seen",
         "turns_seen",
     ):
-        facts.add_row(name, str(told[name]))
+        if told[name] is not None:
+            facts.add_row(name.replace("_", " "), str(told[name]))
     if told["state"] == "failed":
-        facts.add_row("failed", f"in {told['failed_stage']}: {told['failed_code']}: {told['failed_reason']}")
+        why = f"in {told['failed_stage']}: {told['failed_code']}: {told['failed_reason']}"
+        facts.add_row("failed", escape(why))
+        facts.add_row("again", f"`likeness item retry {told['id']}`, once the cause is gone")
     for origin in told["origins"]:
-        facts.add_row("seen", " ".join(str(origin[k]) for k in ("kind", "url", "page_url") if origin[k]))
+        where = " ".join(str(origin[k]) for k in ("kind", "url", "page_url") if origin[k])
+        facts.add_row("seen", escape(where))
     for left in told["not_looked"]:
-        facts.add_row("not looked at", f"{left['part']}: {left['reason']}")
+        facts.add_row("not looked at", escape(f"{left['part']}: {left['reason']}"))
     console.print(facts)
     steps = Table("step", "seconds", "outcome")
     for step in told["steps"]:
@@ -152,10 +171,18 @@ def _print(told: dict[str, Any]) -> None:
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
-    table = Table(Column("item", overflow="fold"), "kind", "state", "why", "received")
+    console = Console()
+    if not rows:
+        console.print("None.")
+        return
+    fold = Column("item", overflow="fold")
+    table = Table(fold, "kind", "state", "in", "code", Column("why", overflow="fold"), "received")
     for row in rows:
-        why = f"{row['failed_stage']}: {row['failed_code']}" if row["failed_code"] else ""
-        table.add_row(row["id"], row["kind"], row["state"], why, row["received_at"])
-    Console().print(table)
+        why = [escape(row[part] or "") for part in ("failed_stage", "failed_code", "failed_reason")]
+        table.add_row(row["id"], row["kind"], row["state"], *why, row["received_at"][:16].replace("T", " "))
+    console.print(table)
+    if any(row["state"] == "failed" for row in rows):
+        console.print("`likeness item retry ID` looks again, once the cause is gone; `--all` at all of them.")

@@ -143,6 +143,28 @@ def test_a_worker_empties_the_queue_and_items_can_be_asked_for(settings: Setting
         run.invoke(verbs, ["item", "show", "nobody"], catch_exceptions=False)
 
 
+def test_failed_items_are_listed_with_what_to_do_and_tried_again_together(settings: Settings) -> None:
+    assert run.invoke(verbs, ["item", "list", "--failed"]).stdout == "None.\n"
+    engine = open_ledger(settings)
+    hostile = Origin(OriginKind.CRAWL, utc_now(), url="https://example.org/[/bold][red]x")
+    broken = [media.jpeg(400, 300, seed=seed)[:4000] for seed in range(3)]
+    bad = [submit(one, hostile, Door.of(settings, engine)).media_id for one in broken]
+    engine.dispose()
+    assert run.invoke(verbs, ["worker", "--once"], catch_exceptions=False).exit_code == 0
+    listed = run.invoke(verbs, ["item", "list", "--failed"], env={"COLUMNS": "200"}).stdout
+    for word in (*bad, "decode", "unreadable", "likeness item retry ID"):
+        assert word in listed
+    shown = run.invoke(verbs, ["item", "show", bad[0]], env={"COLUMNS": "200"}, catch_exceptions=False).stdout
+    assert "https://example.org/[/bold][red]x" in shown
+    assert f"likeness item retry {bad[0]}" in shown
+    assert run.invoke(verbs, ["item", "retry", bad[0], bad[1]]).stdout.count("waits for a worker") == 2
+    assert run.invoke(verbs, ["item", "retry", "--all", "--code", "too_large"]).stdout.startswith("0 items")
+    assert run.invoke(verbs, ["item", "retry", "--all", "--code", "unreadable"]).stdout.startswith("1 items")
+    assert told("item", "list", "--failed") == []
+    for half in ([], [bad[0], "--all"], ["--code", "unreadable"]):
+        assert run.invoke(verbs, ["item", "retry", *half]).exit_code == 2
+
+
 def test_help_says_the_exit_codes() -> None:
     said = run.invoke(verbs, ["scan", "--help"], env={"COLUMNS": "160"}).stdout
     assert "Exit codes: 0" in said
