@@ -173,7 +173,9 @@ def _gallery(engine: Engine) -> str:
     """Read the workers' signs of life: a worker gives one only while its gallery is fresh."""
     with reading(engine) as session:
         until = session.exec(
-            select(Lease.until).where(col(Lease.name).startswith(claims.WORKER)).order_by(col(Lease.until).desc())
+            select(Lease.until)
+            .where(col(Lease.name).startswith(claims.WORKER))
+            .order_by(col(Lease.until).desc())
         ).first()
     if until is None:
         return "no worker is running"
