@@ -10,6 +10,7 @@ import typer
 from monitor.errors import NotFound
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
     from sqlmodel import Session
 
     from monitor.tables import MediaItem
@@ -27,12 +28,14 @@ def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = Fa
     from monitor.settings import load_settings
     from monitor.tables import MediaItem
 
-    with reading(open_ledger(load_settings())) as session:
+    engine = open_ledger(load_settings())
+    with reading(engine) as session:
         row = session.get(MediaItem, media_id)
         if row is None:
             msg = f"there is no item {media_id}"
             raise NotFound(msg, hint="`likeness item list` lists the newest.")
         told = _told(session, row)
+    _put_on_record(engine, told["findings"])
     if json:
         typer.echo(json_text.dumps(told, indent=2))
     else:
@@ -88,6 +91,18 @@ def retry(
         typer.echo(f"{media_id} waits for a worker again")
     if all_:
         typer.echo(f"{claims.retry_all(engine, code)} items wait for a worker again")
+
+
+def _put_on_record(engine: Engine, shown: list[dict[str, Any]]) -> None:
+    """Write down, before anything is shown, whose findings are about to be shown, and to whom."""
+    from monitor import audit
+    from monitor.db import writing
+
+    if not shown:
+        return
+    with writing(engine) as session:
+        for one in shown:
+            audit.record(session, audit.operator(), "finding.show", one["subject_id"], finding=one["id"])
 
 
 def _brief(row: MediaItem) -> dict[str, Any]:

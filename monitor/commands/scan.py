@@ -11,10 +11,13 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlalchemy import Engine
+
     from monitor.scanning import Scanned
 
 SOME_NOT_LOOKED_AT = 3
 INTERRUPTED = 130
+"""Exit codes, as `likeness scan --help` tells them; 130 is what a shell gives for Ctrl-C."""
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +73,22 @@ def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
         looks = scan_files(
             files, tools, Door.of(settings, engine), threads=settings.threads, lease_s=settings.lease_seconds
         )
-        return list(looks if quiet else _with_bar(looks, len(files)))
+        scanned = list(looks if quiet else _with_bar(looks, len(files)))
+    _put_on_record(engine, scanned)
+    return scanned
+
+
+def _put_on_record(engine: Engine, scanned: Sequence[Scanned]) -> None:
+    """Write down, before anything is shown, whose findings are about to be shown, and to whom."""
+    from monitor import audit
+    from monitor.db import writing
+
+    shown = [view for one in scanned for view in one.findings]
+    if not shown:
+        return
+    with writing(engine) as session:
+        for view in shown:
+            audit.record(session, audit.operator(), "finding.show", view.subject_id, finding=view.finding_id)
 
 
 def _with_bar(looks: Iterator[Scanned], total: int) -> Iterator[Scanned]:

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import structlog
 import typer
+from sqlmodel import select
 from typer.testing import CliRunner
 
 from monitor.blobs import BlobStore
 from monitor.commands import item, scan, work
 from monitor.crypto import KeyEncryptionKeys, new_key_line
-from monitor.db import utc_now
+from monitor.db import reading, utc_now
 from monitor.errors import NotFound
 from monitor.intake import Door, submit
 from monitor.ledger import open_ledger
 from monitor.settings import Settings, load_settings
+from monitor.tables import AuditEvent
 from monitor.values import Origin, OriginKind
 from tests.assets import media, people
 from tests.story.conftest import running
@@ -111,6 +113,9 @@ def test_a_folder_is_scanned_and_each_file_accounted_for(folder: Path) -> None:
     again = told("scan", str(folder / "hers.jpg"), str(folder / "more"))
     assert again["summary"]["seen_before"] == 3
     assert len(again["files"][0]["findings"]) == 1
+    with reading(open_ledger(load_settings())) as session:
+        seen = session.exec(select(AuditEvent).where(AuditEvent.action == "finding.show")).all()
+    assert [event.subject_id for event in seen] == ["s1", "s1"]
 
 
 @pytest.mark.usefixtures("settings")
@@ -129,6 +134,9 @@ def test_a_worker_empties_the_queue_and_items_can_be_asked_for(settings: Setting
     engine.dispose()
     assert run.invoke(verbs, ["worker", "--once"], catch_exceptions=False).exit_code == 0
     shown = told("item", "show", good)
+    with reading(open_ledger(settings)) as session:  # whoever is shown whom was found is on the record
+        event = session.exec(select(AuditEvent).where(AuditEvent.action == "finding.show")).one()
+    assert (event.subject_id, event.actor.partition(":")[0]) == ("s1", "operator")
     assert [s["stage"] for s in shown["steps"]] == ["decode", "detect", "embed", "match", "score", "evidence"]
     assert [f["subject_id"] for f in shown["findings"]] == ["s1"]
     assert shown["origins"][0]["page_url"] == "https://example.org/"

@@ -96,6 +96,28 @@ def test_an_unforeseen_error_ends_its_item_and_not_the_crew(
     assert "secret" not in (watch.item(bad).failed_reason or "")
 
 
+def test_evidence_that_cannot_be_made_whole_fails_the_item_and_a_retry_finds_her(
+    watch: Watch, hers: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.enrol("s1", people.jpeg(hers[0]))
+    other = people.jpeg(hers[1])
+
+    def broken(*_: object, **__: object) -> None:
+        msg = "encoder error -2"
+        raise OSError(msg)
+
+    monkeypatch.setattr("monitor.stages.evidence.Image.Image.save", broken)
+    outcome = watch.look(other)
+    monkeypatch.undo()
+    row = watch.item(outcome.media_id)
+    assert (row.state, row.failed_stage, row.failed_code) == ("failed", "evidence", "evidence_incomplete")
+    assert watch.findings_of(outcome.media_id) == []
+    assert [str(one) for one in watch.tools.blobs.ids()] == [row.blob_id]
+    claims.retry(watch.tools.engine, outcome.media_id)
+    (again,) = watch.work()
+    assert len(again.findings) == 1
+
+
 def test_a_lost_lease_writes_nothing(watch: Watch, hers: Pictures) -> None:
     watch.enrol("s1", people.jpeg(hers[0]))
     media_id = watch.submit(people.jpeg(hers[1]))
