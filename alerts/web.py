@@ -47,6 +47,7 @@ LISTED = 50
 
 CHANNEL_WORDS = {"email": "e-mail", "sms": "text message"}
 MINUTES = int(SESSION_FOR.total_seconds() // 60)
+"""How long a page stays open, as the pages say it."""
 
 
 class Pages:

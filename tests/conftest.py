@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.ml.interfaces import Pack
+    from tests.alerts.visitor import Visitor
 
 DATA = "../shared/data"
 """Where real faces and voices lie, from the root of the repository, unless LIKENESS_DATA says otherwise."""
@@ -130,6 +131,17 @@ def keys() -> KeyEncryptionKeys:
 def blobs(tmp_path: Path) -> BlobStore:
     """Give an empty store of sealed bytes."""
     return BlobStore(tmp_path / "blobs")
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Iterator[Visitor]:
+    """Give a web process over a fresh database, and the browser of somebody who was told something."""
+    from tests.alerts import visitor as visitors  # noqa: PLC0415 - tests without pages start faster
+
+    visitor = visitors.Visitor.at(tmp_path / "home")
+    yield visitor
+    visitor.browser.close()
+    visitor.engine.dispose()
 
 
 @pytest.fixture(scope="session")

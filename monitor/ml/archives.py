@@ -36,6 +36,7 @@ POLL_S: Final = 0.2
 """How often the growing download is looked at for the progress bar, seconds."""
 
 CHUNK: Final = 1 << 20
+"""Bytes copied at once."""
 
 
 def sha256_of(path: Path) -> str:

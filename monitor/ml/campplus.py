@@ -34,6 +34,7 @@ BLOCKS: Final = ((12, 1), (24, 2), (16, 2))
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
+"""Versions of ONNX that the graph is written in: the digest of the file depends on them."""
 
 
 class _Graph:

@@ -12,18 +12,7 @@ from monitor.db import reading
 from tests.alerts.visitor import Visitor, link_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from alerts.interfaces import Message
-
-
-@pytest.fixture
-def visitor(tmp_path: Path) -> Iterator[Visitor]:
-    visitor = Visitor.at(tmp_path / "home")
-    yield visitor
-    visitor.browser.close()
-    visitor.engine.dispose()
 
 
 def _everything(visitor: Visitor) -> dict[str, list[tuple[object, ...]]]:

@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 PAGE = {"accept": "text/html,*/*"}
 
 
-@pytest.fixture
-def visitor(tmp_path: Path) -> Iterator[Visitor]:
-    visitor = Visitor.at(tmp_path / "home")
-    yield visitor
-    visitor.browser.close()
-    visitor.engine.dispose()
-
-
 def _worker(visitor: Visitor, seconds: float) -> None:
     with writing(visitor.engine) as session:
         session.merge(Lease(name="worker:a", owner="a", until=utc_now() + timedelta(seconds=seconds)))
