@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from monitor import streams
 from monitor.errors import LikenessError
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ for _module in VERBS:
 
 def main() -> None:
     """Run the command; an error of ours becomes one sentence, its code and what to do."""
+    streams.fill_closed()
     try:
         app()
     except LikenessError as exc:

@@ -26,6 +26,7 @@ import struct
 from dataclasses import dataclass
 from typing import cast
 
+from monitor import streams
 from monitor.stages import decoding_child
 from monitor.stages.decoding_wire import DecodeLimits, Job
 
@@ -122,6 +123,7 @@ def _job(said: bytes) -> Job:
 
 def main(fd: int, trade: str) -> None:
     """Import and warm the decoders for one trade, `images` or `streams`, then serve the socket `fd`."""
+    streams.fill_closed()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to go
     reader = cast("decoding_child.Reader", importlib.import_module(f"monitor.stages.decoding_{trade}"))
     decoding_child.warm(reader)

@@ -210,6 +210,22 @@ def test_a_keeper_without_room_for_one_more_child_fails_that_item_alone() -> Non
             assert sum(1 for _ in waiting.frames()) > 10
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 2>&-", "0<&- 1>&2 2>&-"])
+def test_a_worker_whose_streams_were_closed_reads_media_all_the_same(closed: str, tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys\n"
+        "from monitor.stages.decode import DecodeLimits, Decoder\n"
+        "from tests.assets import media\n"
+        "with Decoder(DecodeLimits()) as decoder:\n"
+        "    found = [decoder.start(one).info.kind.value for one in (media.jpeg(), media.mp4())]\n"
+        "pathlib.Path(sys.argv[1]).write_text(' '.join(found))\n"
+    )
+    said = tmp_path / "said"
+    words = ["sh", "-c", f'exec "$0" -c "$1" "$2" {closed}', sys.executable, script, str(said)]
+    subprocess.run(words, check=True, timeout=60, stderr=subprocess.DEVNULL)
+    assert said.read_text() == "image video"
+
+
 def test_nothing_outlives_a_worker_that_is_killed() -> None:
     script = (
         "import time\n"
