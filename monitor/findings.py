@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 from sqlmodel import Session, col, select
 
-from monitor import subject_keys
+from monitor import audit, subject_keys
 from monitor.crypto import Context, KeyEncryptionKeys, seal, unseal
-from monitor.db import one_at_a_time, utc_now
+from monitor.db import one_at_a_time, utc_now, writing
 from monitor.errors import NotFound, Tampered
 from monitor.tables import BlobRow, Evidence, EvidenceLink, Finding, MediaItem, MediaOrigin
 from monitor.values import (
@@ -40,6 +40,8 @@ from monitor.values import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy import Engine
 
 COPY_DISTANCE = 60
 """Differing bits, of 288, up to which two marks are of one picture.
@@ -240,6 +242,15 @@ def evidence_of(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId
         msg = "the evidence record is not the one that was chained"
         raise Tampered(msg)
     return record_bytes
+
+
+def put_on_record(engine: Engine, actor: str, shown: Sequence[tuple[str, str]]) -> None:
+    """Write down, before they are shown to somebody, whose findings are: (subject, finding) of each."""
+    if not shown:
+        return
+    with writing(engine) as session:
+        for subject_id, finding_id in shown:
+            audit.record(session, actor, "finding.show", subject_id, finding=finding_id)
 
 
 def verify_chain(session: Session) -> int:

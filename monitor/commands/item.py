@@ -10,7 +10,6 @@ import typer
 from monitor.errors import NotFound
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
     from sqlmodel import Session
 
     from monitor.tables import MediaItem
@@ -23,6 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 @app.command()
 def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
     """Show one item: where it was seen, each step with its time, what was not looked at, how it ended."""
+    from monitor import audit, findings
     from monitor.db import reading
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
@@ -35,7 +35,9 @@ def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = Fa
             msg = f"there is no item {media_id}"
             raise NotFound(msg, hint="`likeness item list` lists the newest.")
         told = _told(session, row)
-    _put_on_record(engine, told["findings"])
+    findings.put_on_record(
+        engine, audit.operator(), [(one["subject_id"], one["id"]) for one in told["findings"]]
+    )
     if json:
         typer.echo(json_text.dumps(told, indent=2))
     else:
@@ -91,18 +93,6 @@ def retry(
         typer.echo(f"{media_id} waits for a worker again")
     if all_:
         typer.echo(f"{claims.retry_all(engine, code)} items wait for a worker again")
-
-
-def _put_on_record(engine: Engine, shown: list[dict[str, Any]]) -> None:
-    """Write down, before anything is shown, whose findings are about to be shown, and to whom."""
-    from monitor import audit
-    from monitor.db import writing
-
-    if not shown:
-        return
-    with writing(engine) as session:
-        for one in shown:
-            audit.record(session, audit.operator(), "finding.show", one["subject_id"], finding=one["id"])
 
 
 def _brief(row: MediaItem) -> dict[str, Any]:

@@ -11,8 +11,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Engine
-
     from monitor.scanning import Scanned
 
 SOME_NOT_LOOKED_AT = 3
@@ -59,7 +57,7 @@ def scan(
 
 
 def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
-    from monitor import log
+    from monitor import audit, findings, log
     from monitor.assembly import build_tools
     from monitor.intake import Door
     from monitor.ledger import open_ledger
@@ -74,21 +72,9 @@ def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
             files, tools, Door.of(settings, engine), threads=settings.threads, lease_s=settings.lease_seconds
         )
         scanned = list(looks if quiet else _with_bar(looks, len(files)))
-    _put_on_record(engine, scanned)
+    shown = [(view.subject_id, view.finding_id) for one in scanned for view in one.findings]
+    findings.put_on_record(engine, audit.operator(), shown)
     return scanned
-
-
-def _put_on_record(engine: Engine, scanned: Sequence[Scanned]) -> None:
-    """Write down, before anything is shown, whose findings are about to be shown, and to whom."""
-    from monitor import audit
-    from monitor.db import writing
-
-    shown = [view for one in scanned for view in one.findings]
-    if not shown:
-        return
-    with writing(engine) as session:
-        for view in shown:
-            audit.record(session, audit.operator(), "finding.show", view.subject_id, finding=view.finding_id)
 
 
 def _with_bar(looks: Iterator[Scanned], total: int) -> Iterator[Scanned]:
