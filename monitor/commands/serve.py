@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +16,14 @@ if TYPE_CHECKING:
 
     from monitor.settings import Settings
 
-STOP_S = 20.0
-"""Seconds that the worker and the scheduler get to finish what they have begun."""
-
 CHILD = [sys.executable, "-m", "monitor.cli"]
 CHILDREN = ("worker", "scheduler")
 """What `--dev` runs beside the pages: verbs of this same command."""
+
+NO_CONTACT = (
+    "No source is crawled: LIKENESS_CRAWL_CONTACT is not set. Set it to a page or an e-mail address "
+    "that reaches you, and start again."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -50,8 +51,16 @@ def serve(
         os.environ.update(dev_environment(load_settings(), host, port))
     settings = load_settings()
     log.configure(json=settings.log_json)
-    with _children(CHILDREN if dev else ()):
+    with _children(_wanted(settings) if dev else ()):
         _run(host, port)
+
+
+def _wanted(settings: Settings) -> tuple[str, ...]:
+    """Name what `--dev` runs. Without a contact the scheduler would not begin: it is left out, and said."""
+    if settings.crawl_contact:
+        return CHILDREN
+    typer.secho(NO_CONTACT, fg="yellow", err=True)
+    return tuple(verb for verb in CHILDREN if verb != "scheduler")
 
 
 def dev_environment(settings: Settings, host: str, port: int) -> Mapping[str, str]:
@@ -95,21 +104,9 @@ def _run(host: str, port: int) -> None:
 
 @contextlib.contextmanager
 def _children(verbs: tuple[str, ...]) -> Iterator[None]:
+    from monitor.commands.children import Children
+
     # uvicorn ends by raising the signal that it got once more; the default would leave the children alone.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    started = [subprocess.Popen([*CHILD, verb]) for verb in verbs]
-    try:
+    with Children({verb: [*CHILD, verb] for verb in verbs}):
         yield
-    finally:
-        for child in started:
-            child.send_signal(signal.SIGTERM)
-        for child in started:
-            _wait(child)
-
-
-def _wait(child: subprocess.Popen[bytes]) -> None:
-    try:
-        child.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()

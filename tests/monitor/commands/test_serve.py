@@ -69,7 +69,13 @@ def test_a_real_process_serves_and_takes_its_children_with_it(tmp_path: Path, nu
     script.write_text(SERVE.format(folder=str(tmp_path), port=port))
     with (tmp_path / "said").open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, script], env={**os.environ, "LIKENESS_HOME": str(tmp_path / "home")}, stderr=out
+            [sys.executable, script],
+            env={
+                **os.environ,
+                "LIKENESS_HOME": str(tmp_path / "home"),
+                "LIKENESS_CRAWL_CONTACT": "ops@example.org",
+            },
+            stderr=out,
         )
     try:
         health = _get(f"http://127.0.0.1:{port}/health")
