@@ -48,13 +48,11 @@ CONTRAST = """
 """
 """Lists every element with text whose contrast is below 7:1, the stricter one of WCAG's two bounds."""
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"
-)
-
 
 @pytest.fixture(scope="module")
 def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    if CHROMIUM is None:
+        pytest.fail("no chromium on this machine: `make test` installs it, or apt-get install chromium")
     port = free_port()
     visitor = Visitor.at(tmp_path_factory.mktemp("browser"), public_url=f"http://127.0.0.1:{port}")
     server = uvicorn.Server(
