@@ -38,11 +38,18 @@ if TYPE_CHECKING:
 
     from monitor.ml.interfaces import Pack, Thresholds
     from monitor.stages.decode import Clip, Decoder
-    from monitor.values import Appearances, FaceTrack, Probe
+    from monitor.values import Appearances, ClipInfo, FaceTrack, Probe
 
 BACKGROUND = 0.5
 """A face whose side is less than this part of the largest one's stands in the background: in a portrait
 nobody takes it for the subject."""
+
+CLEARLY = 0.8
+"""A whole face below this part of the height of the one in the middle stands clearly behind it."""
+
+EDGE = 0.01
+"""A face that comes this near to the edge, in parts of the picture's side, is cut off: people do not frame
+the one they photograph like that."""
 
 FACE_FLOOR = WEAK
 """Least quality of a face to enrol. A match on anything weaker goes to a human first, and an enrolled
@@ -111,17 +118,19 @@ class Reader:
         if self.pack.faces is None:
             msg = f"the pack {self.pack.name!r} has no face models"
             raise ModelError(msg)
-        appearances, probes = self._appearances(data, Modality.FACE)
+        appearances, probes, info = self._appearances(data, Modality.FACE)
         tracks = [track for track in appearances.faces if track.samples]
         if not tracks:
             self._say_why_no_face(data)
-        track, passed_over = _subject_of(tracks)
+        still = info.kind is MediaKind.IMAGE
+        track, passed_over = _subject_of(tracks, (info.width, info.height) if still else None)
         vectors = [probe for probe in probes if probe.appearance is track]
         quality = max(sample.quality for sample in track.samples)
         if quality < FACE_FLOOR or _sharpness(track) < SHARPNESS_FLOOR or not vectors:
             raise _too_poor(track)
-        notes = (f"{passed_over} smaller faces in the background were passed over.",) if passed_over else ()
-        return Sample(name, Modality.FACE, vectors[0].model_id, _mean(vectors), quality, data, notes)
+        return Sample(
+            name, Modality.FACE, vectors[0].model_id, _mean(vectors), quality, data, _notes(passed_over)
+        )
 
     def voice(self, name: str, data: bytes) -> Sample:
         """Read one sound (or the sound of one video) in which one person speaks.
@@ -131,7 +140,7 @@ class Reader:
         if self.pack.voices is None:
             msg = f"the pack {self.pack.name!r} has no voice models"
             raise ModelError(msg)
-        _, probes = self._appearances(data, Modality.VOICE)
+        _, probes, _ = self._appearances(data, Modality.VOICE)
         windows = [probe for probe in probes if probe.modality is Modality.VOICE]
         if not windows:
             msg = f"less than {LEAST_SPEECH_S:.0f} seconds of speech were found"
@@ -142,10 +151,10 @@ class Reader:
         quality = min(1.0, _seconds(windows) / PLENTY_OF_SPEECH_S)
         return Sample(name, Modality.VOICE, windows[0].model_id, _mean(windows), quality, data)
 
-    def _appearances(self, data: bytes, wanted: Modality) -> tuple[Appearances, tuple[Probe, ...]]:
+    def _appearances(self, data: bytes, wanted: Modality) -> tuple[Appearances, tuple[Probe, ...], ClipInfo]:
         with self._clip(data, wanted) as clip:
-            appearances = detect(clip, _only(self.pack, wanted))
-        return appearances, embed(appearances, self.pack)
+            appearances, info = detect(clip, _only(self.pack, wanted)), clip.info
+        return appearances, embed(appearances, self.pack), info
 
     def _clip(self, data: bytes, wanted: Modality) -> Clip:
         if len(data) > self.max_bytes:
@@ -255,15 +264,57 @@ def _against_the_others(
     return Looked(one.path, one.modality, error=OtherPerson(msg, hint=hint))
 
 
-def _subject_of(tracks: Sequence[FaceTrack]) -> tuple[FaceTrack, int]:
-    """Pick the one face that is the subject's, and count those in the background."""
-    sizes = [max(sample.box.height for sample in track.samples) for track in tracks]
-    largest = int(np.argmax(sizes))
-    beside = sum(size >= BACKGROUND * sizes[largest] for size in sizes)
-    if beside > 1:
-        msg = f"{beside} faces of like size: nobody could say which one is the subject"
+def _subject_of(tracks: Sequence[FaceTrack], size: tuple[int, int] | None) -> tuple[FaceTrack, int]:
+    """Pick the one face that is the subject's, and count the others that were passed over.
+
+    `size` is width and height of a picture; None for a clip, in which people move. A face far larger than all
+    others is the subject's; else the one in the middle of the picture, whole and clearly larger than every
+    other whole one. Raises SeveralFaces when neither can be said.
+    """
+    largest = max(map(_height, tracks))
+    beside = [track for track in tracks if _height(track) >= BACKGROUND * largest]
+    subject = beside[0] if len(beside) == 1 else _in_the_middle(beside, size) if size else None
+    if subject is None:
+        msg = f"{len(beside)} faces of like size: nobody could say which one is the subject"
         raise SeveralFaces(msg, hint="Cut the picture so that the subject is alone in it.")
-    return tracks[largest], len(tracks) - 1
+    return subject, len(tracks) - 1
+
+
+def _in_the_middle(tracks: Sequence[FaceTrack], size: tuple[int, int]) -> FaceTrack | None:
+    """Give the whole face over the picture's centre when nobody could take another for the subject."""
+    whole = [track for track in tracks if not _cut_off(track, size)]
+    middle = [track for track in whole if _covers_the_centre(track, size)]
+    if len(middle) != 1:
+        return None
+    height = _height(middle[0])
+    rivals = (
+        _height(t) > (CLEARLY if any(t is w for w in whole) else 1 / CLEARLY) * height
+        for t in tracks
+        if t is not middle[0]
+    )
+    return None if any(rivals) else middle[0]
+
+
+def _cut_off(track: FaceTrack, size: tuple[int, int]) -> bool:
+    box, (width, height) = track.samples[0].box, size
+    edge_x, edge_y = EDGE * width, EDGE * height
+    return box.x0 < edge_x or box.y0 < edge_y or box.x1 > width - edge_x or box.y1 > height - edge_y
+
+
+def _covers_the_centre(track: FaceTrack, size: tuple[int, int]) -> bool:
+    box = track.samples[0].box
+    return box.x0 < size[0] / 2 < box.x1 and box.y0 < size[1] / 2 < box.y1
+
+
+def _notes(passed_over: int) -> tuple[str, ...]:
+    if not passed_over:
+        return ()
+    faces = "1 other face was" if passed_over == 1 else f"{passed_over} other faces were"
+    return (f"{faces} passed over: behind, or cut off by the edge. Check that the one meant is in front.",)
+
+
+def _height(track: FaceTrack) -> float:
+    return max(sample.box.height for sample in track.samples)
 
 
 def _sharpness(track: FaceTrack) -> float:

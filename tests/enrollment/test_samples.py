@@ -81,10 +81,36 @@ def test_a_small_face_in_the_background_is_passed_over_and_said(
     other = Image.open(next((data / "faces/lfw-dev/Adam_Scott").glob("*.jpg"))).convert("RGB")
     alone = reader.face("a", jpeg(brody)).vector
     sample = reader.face("b", jpeg(beside(brody, other, 0.3)))
-    assert "1 smaller" in sample.notes[0]
+    assert "1 other face was passed over" in sample.notes[0]
     assert float(alone @ sample.vector) > 0.9
     with pytest.raises(SeveralFaces, match="2 faces"):
         reader.face("c", jpeg(beside(brody, other, 0.9)))
+
+
+def test_the_one_in_the_middle_is_enrolled_when_the_others_are_cut_off_or_clearly_behind(
+    reader: Reader, brody: Image.Image, data: Path
+) -> None:
+    other = Image.open(next((data / "faces/lfw-dev/Adam_Scott").glob("*.jpg"))).convert("RGB")
+    alone = reader.face("a", jpeg(brody)).vector
+    crowd = Image.new("RGB", (500, 250))
+    crowd.paste(other, (-120, 0))  # half of this face is outside
+    crowd.paste(other.crop((50, 0, 200, 250)).resize((100, 166)), (385, 40))
+    crowd.paste(brody, (125, 0))
+    sample = reader.face("crowd", jpeg(crowd))
+    assert float(alone @ sample.vector) > 0.9
+    assert "2 other faces were passed over" in sample.notes[0]
+
+
+def test_nobody_is_guessed_among_faces_of_one_size_or_off_the_middle(
+    reader: Reader, brody: Image.Image, data: Path
+) -> None:
+    other = Image.open(next((data / "faces/lfw-dev/Adam_Scott").glob("*.jpg"))).convert("RGB")
+    row = Image.new("RGB", (750, 250))
+    for place, picture in ((0, other), (250, brody), (500, other)):
+        row.paste(picture, (place, 0))
+    for unclear in (row, beside(brody, other, 0.7)):
+        with pytest.raises(SeveralFaces, match="of like size"):
+            reader.face("unclear", jpeg(unclear))
 
 
 def test_a_face_too_small_or_too_blurred_says_so(reader: Reader, brody: Image.Image) -> None:
