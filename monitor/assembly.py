@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import contextlib
 from typing import TYPE_CHECKING
 
 from monitor import subject_keys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEBIBYTE = 2**20
 
 
-@contextmanager
+@contextlib.contextmanager
 def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     """Load the models and the gallery, start the decoder; stop and wipe them at the end.
 
@@ -37,8 +37,11 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     from monitor.stages.decode import Decoder  # noqa: PLC0415
 
     cv2.setNumThreads(1)  # items run side by side; a resize that takes every core takes them from others
-    pack = load_pack(settings)
-    with Gallery(engine, keks, models_of(pack)) as gallery, Decoder.of(settings) as decoder:
+    with contextlib.ExitStack() as held:
+        decoder = held.enter_context(Decoder.of(settings))
+        decoder.warm()  # it imports its decoders while the models are loaded here
+        pack = load_pack(settings)
+        gallery = held.enter_context(Gallery(engine, keks, models_of(pack)))
         gallery.start()
         yield Tools(
             engine=engine,

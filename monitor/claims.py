@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from monitor.db import reading, utc_now, writing
 from monitor.errors import BlobMissing, LeaseLost, LikenessError, NotFound
+from monitor.neighbours import Hands, hands_of
 from monitor.tables import Lease, MediaItem, StageRun
 from monitor.values import BlobId, MediaId, MediaKind
 
@@ -59,7 +60,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker needs to know of the item it holds. `attempts` counts this claim too."""
+    """What a worker needs to know of the item it holds.
+
+    `attempts` counts this claim too. `hands`: through whose it came; see neighbours.py.
+    """
 
     media_id: MediaId
     sha256: str
@@ -67,6 +71,7 @@ class Work:
     size_bytes: int
     blob_id: BlobId
     attempts: int
+    hands: Hands = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ def claim(engine: Engine, owner: str, lease_s: float, limit: int) -> list[Work]:
             .limit(limit)
             .with_for_update(skip_locked=True)
         ).all()
-        taken = [_work(row, row.attempts + 1) for row in rows]
+        hands = hands_of(session, [MediaId(row.id) for row in rows]) if rows else {}
+        taken = [_work(row, row.attempts + 1, hands.get(MediaId(row.id), frozenset())) for row in rows]
         values = {
             "lease_owner": owner,
             "lease_until": now + timedelta(seconds=lease_s),
@@ -259,12 +265,12 @@ def retry_all(engine: Engine, code: str = "") -> int:
     return int(done.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
-def _work(row: MediaItem, attempts: int) -> Work:
+def _work(row: MediaItem, attempts: int, hands: Hands = frozenset()) -> Work:
     if row.blob_id is None:
         msg = "the bytes of this item were forgotten after an earlier look"
         raise BlobMissing(msg)
     kind, blob_id = MediaKind(row.kind), BlobId(row.blob_id)
-    return Work(MediaId(row.id), row.sha256, kind, row.size_bytes, blob_id, attempts)
+    return Work(MediaId(row.id), row.sha256, kind, row.size_bytes, blob_id, attempts, hands)
 
 
 _PLAIN: dict[str, Any] = {"synchronize_session": False}

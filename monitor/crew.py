@@ -22,11 +22,14 @@ from monitor import claims
 from monitor import log as logs
 from monitor.claims import Hold
 from monitor.errors import LeaseLost, StorageFull
+from monitor.neighbours import groups
 from monitor.pipeline import begin, forget, look
+from monitor.stages.decoding_shared import MOST_TOGETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from monitor.claims import Work
     from monitor.pipeline import Tools
     from monitor.progress import Begun, Outcome
 
@@ -102,8 +105,9 @@ class Crew:
             try:
                 self._hand_back()
                 found = claims.claim(self._tools.engine, self._owner, self._lease_s, most)
-                for work in found:
-                    self._offer(begin(Hold(work.media_id, self._owner), work, self._tools), stop)
+                for neighbours in groups(found, MOST_TOGETHER):
+                    for begun in self._begin(neighbours):
+                        self._offer(begun, stop)
                 if not found and once and self._all_done():
                     return
             except NO_LEDGER as exc:
@@ -112,6 +116,14 @@ class Crew:
             else:
                 if not found:
                     stop.wait(IDLE_S if not once else IDLE_S / 10)
+
+    def _begin(self, neighbours: Sequence[Work]) -> list[Begun]:
+        """Begin items that came through the same hands: small pictures among them share a decoder's child."""
+        room = self._tools.decoder.room() if len(neighbours) > 1 else None
+        begun = [begin(Hold(work.media_id, self._owner), work, self._tools, room) for work in neighbours]
+        if room is not None:
+            room.open()
+        return begun
 
     def _offer(self, begun: Begun, stop: threading.Event) -> None:
         """Hand an item to the crew; give it up when the worker is told to stop first."""

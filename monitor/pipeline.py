@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from monitor.crypto import IntakeOpener, KeyEncryptionKeys
     from monitor.gallery import Gallery
     from monitor.ml.interfaces import Pack, Thresholds
-    from monitor.stages.decode import Decoder
+    from monitor.stages.decode import Decoder, Room
     from monitor.values import Appearances, Verdict
 
 GALLERY_WAIT_S = 2.0
@@ -73,11 +73,14 @@ def process(media_id: MediaId, tools: Tools, owner: str) -> Outcome:
     return look(begin(hold, work, tools), tools)
 
 
-def begin(hold: Hold, work: Work, tools: Tools) -> Begun:
-    """Open the sealed bytes of a claimed item and start its decoder; what goes wrong is kept for `look`."""
+def begin(hold: Hold, work: Work, tools: Tools, room: Room | None = None) -> Begun:
+    """Open the sealed bytes of a claimed item and start its decoder; what goes wrong is kept for `look`.
+
+    In a `room` it may share a child with what else is begun there; whoever made the room opens it.
+    """
     try:
         data = tools.opener.open(tools.blobs.get(work.blob_id), seal_info(work.sha256))
-        return Begun(hold, work, tools.decoder.start(data, work.kind))
+        return Begun(hold, work, (room or tools.decoder).start(data, work.kind))
     except LikenessError as exc:
         return Begun(hold, work, None, exc)
     except Exception as exc:  # edge: whatever is wrong with one item ends that item and nothing else

@@ -21,7 +21,7 @@ from monitor.db import reading, utc_now
 from monitor.errors import EmptyMedia, LikenessError, NotMedia, TooLarge
 from monitor.intake import HEAD_BYTES, Door, kind_of, submit
 from monitor.tables import Finding, MediaItem
-from monitor.values import FindingId, MediaId, Origin, OriginKind
+from monitor.values import FindingId, MediaId, Origin, OriginKind, SourceId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -93,10 +93,19 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def scan(
-    files: Sequence[Path], tools: Tools, door: Door, *, threads: int, lease_s: float
+def scan(  # noqa: PLR0913 - what to look at, what with, and how
+    files: Sequence[Path],
+    tools: Tools,
+    door: Door,
+    *,
+    threads: int,
+    lease_s: float,
+    named: Sequence[Path] = (),
 ) -> Iterator[Scanned]:
-    """Look at files and give what became of each, as soon as those before it are through."""
+    """Look at files and give what became of each, as soon as those before it are through.
+
+    `named` are the folders that the operator named: each is taken to be one hand's (neighbours.py).
+    """
     stop, ended = threading.Event(), threading.Event()
     crew = Crew(tools, threads=threads, lease_s=lease_s, seen=lambda _: ended.set())
     driver = threading.Thread(target=crew.run, args=(stop,), kwargs={"once": False}, name="crew")
@@ -104,7 +113,7 @@ def scan(
     try:
         waiting: deque[Scanned] = deque()
         for path in files:
-            waiting.append(_enter(path, door))
+            waiting.append(_enter(path, named, door))
             while len(waiting) >= AHEAD:
                 yield _await(waiting.popleft(), tools, ended, driver)
         while waiting:
@@ -114,10 +123,10 @@ def scan(
         driver.join()
 
 
-def _enter(path: Path, door: Door) -> Scanned:
+def _enter(path: Path, named: Sequence[Path], door: Door) -> Scanned:
     """Put one file in at the door; what the door refuses is refused here."""
     try:
-        taken = submit(_read(path, door.max_bytes), _origin(path), door)
+        taken = submit(_read(path, door.max_bytes), origin_of(path, named), door)
     except LikenessError as exc:
         return Scanned(path, "refused", code=exc.code, reason=exc.message)
     except OSError as exc:
@@ -136,8 +145,11 @@ def _read(path: Path, most: int) -> bytes:
         return head + file.read()
 
 
-def _origin(path: Path) -> Origin:
-    return Origin(OriginKind.SCAN, utc_now(), url=path.resolve().as_uri())
+def origin_of(path: Path, named: Sequence[Path] = ()) -> Origin:
+    """Say where a file was seen; its source is the named folder that it lies in, if any."""
+    folder = next((one for one in named if one != path and path.is_relative_to(one)), None)
+    source_id = SourceId(folder.resolve().as_uri()) if folder is not None else None
+    return Origin(OriginKind.SCAN, utc_now(), url=path.resolve().as_uri(), source_id=source_id)
 
 
 def _await(entered: Scanned, tools: Tools, ended: threading.Event, driver: threading.Thread) -> Scanned:

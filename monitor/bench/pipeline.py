@@ -28,12 +28,10 @@ from monitor.bench.frame import Figure, Result
 from monitor.bench.replay import Record, naive, recording, replay
 from monitor.crew import Crew
 from monitor.crypto import KeyEncryptionKeys, new_key_line
-from monitor.db import utc_now
 from monitor.errors import ConfigError, EmptyMedia, NotMedia
 from monitor.intake import HEAD_BYTES, Door, kind_of, submit
 from monitor.ledger import open_ledger
-from monitor.scanning import files_of
-from monitor.values import Origin, OriginKind
+from monitor.scanning import files_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,14 +69,14 @@ def run(request: Request) -> Result:
         threads = settings.threads or os.cpu_count() or 1
         engine = open_ledger(settings)
         with build_tools(settings, engine) as tools:
-            _fill(files, settings)
+            _fill(files, request.data, settings)
             record = Record()
             recorded = replace(tools, pack=recording(tools.pack, record))
             Crew(recorded, threads=threads, lease_s=60.0, seen=_ignore).run(threading.Event(), once=True)
             rounds = []
             for number in range(ROUNDS):
                 request.progress("rounds", number, ROUNDS)
-                said = _pipeline(files, request.settings, Path(folder) / str(number))
+                said = _pipeline(files, request, Path(folder) / str(number))
                 models_s, naive_s = replay(record.calls, threads), naive(files, tools)
                 rounds.append(Round(said["seconds"], models_s, naive_s, said["peak_mb"], said["stages"]))
             request.progress("rounds", ROUNDS, ROUNDS)
@@ -111,23 +109,22 @@ def _own(settings: Settings, home: Path, key: str) -> Settings:
     return settings.model_copy(update={**own, "kek": SecretStr(key)})
 
 
-def _fill(files: Sequence[Path], settings: Settings) -> None:
+def _fill(files: Sequence[Path], folder: Path | None, settings: Settings) -> None:
     engine = open_ledger(settings)
     door = Door.of(settings, engine)
     for path in files:
-        origin = Origin(OriginKind.SCAN, utc_now(), url=path.resolve().as_uri())
-        submit(path.read_bytes(), origin, door)
+        submit(path.read_bytes(), origin_of(path, [folder] if folder else []), door)
     engine.dispose()
 
 
-def _pipeline(files: Sequence[Path], base: Settings, home: Path) -> dict[str, Any]:
+def _pipeline(files: Sequence[Path], request: Request, home: Path) -> dict[str, Any]:
     """Fill the queue of a new home and let a worker process empty it."""
-    key = new_key_line("bench")
+    base, key = request.settings, new_key_line("bench")
     settings = _own(base, home, key)
     engine = open_ledger(settings)
     subject_keys.ensure_service_keys(engine, KeyEncryptionKeys.from_settings(settings))
     engine.dispose()
-    _fill(files, settings)
+    _fill(files, request.data, settings)
     given = {
         "LIKENESS_HOME": str(home),
         "LIKENESS_KEK": key,

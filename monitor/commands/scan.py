@@ -43,7 +43,7 @@ def scan(
 
     files = files_of(paths)
     try:
-        scanned = _run(files, quiet=json)
+        scanned = _run(files, paths, quiet=json)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     if json:
@@ -56,7 +56,7 @@ def scan(
         raise typer.Exit(SOME_NOT_LOOKED_AT)
 
 
-def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
+def _run(files: Sequence[Path], named: Sequence[Path], *, quiet: bool) -> list[Scanned]:
     from monitor import audit, findings, log
     from monitor.assembly import build_tools
     from monitor.intake import Door
@@ -69,7 +69,12 @@ def _run(files: Sequence[Path], *, quiet: bool) -> list[Scanned]:
     engine = open_ledger(settings)
     with build_tools(settings, engine) as tools:
         looks = scan_files(
-            files, tools, Door.of(settings, engine), threads=settings.threads, lease_s=settings.lease_seconds
+            files,
+            tools,
+            Door.of(settings, engine),
+            threads=settings.threads,
+            lease_s=settings.lease_seconds,
+            named=named,
         )
         scanned = list(looks if quiet else _with_bar(looks, len(files)))
     shown = [(view.subject_id, view.finding_id) for one in scanned for view in one.findings]

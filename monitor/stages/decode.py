@@ -24,15 +24,17 @@ import filetype
 from monitor.errors import ConfigError, DecoderKilled, EmptyMedia
 from monitor.intake import HEAD_BYTES
 from monitor.stages.decoding_clip import Clip, Line
+from monitor.stages.decoding_shared import Room, shared_limits
 from monitor.stages.decoding_wire import DecodeLimits, Job
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from monitor.settings import Settings
     from monitor.values import MediaKind
 
-__all__ = ["Clip", "DecodeLimits", "Decoder"]
+__all__ = ["Clip", "DecodeLimits", "Decoder", "Room"]
 
 PICTURES, STREAMS = "images", "streams"
 """The two trades: decoding_images.py and decoding_streams.py. By its first bytes an item goes to one."""
@@ -107,13 +109,26 @@ class Decoder:
             msg = "the file is empty"
             raise EmptyMedia(msg)
         job = Job(self._limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
-        said = json.dumps(asdict(job)).encode()
-        trade = PICTURES if filetype.image_match(data[:HEAD_BYTES]) else STREAMS
-        try:
-            return Clip(self._started(data, trade, said), self._limits)
-        except OSError as exc:
-            msg = f"there was no room to start a decoder: {exc.strerror}"
-            raise DecoderKilled(msg) from exc
+        return Clip(self._line(data, job), self._limits)
+
+    def warm(self) -> None:
+        """Start the zygote for pictures, so that it is ready when the first one comes. Returns at once."""
+        with self._lock, contextlib.suppress(OSError):
+            self._running(PICTURES)
+
+    def room(self) -> Room:
+        """Make room for several small pictures in one child: see decoding_shared.py for what may share."""
+        return Room(self)
+
+    def line(self, data: bytes, sizes: Sequence[int] = ()) -> Line:
+        """Start a child on one item, or on pictures of these sizes in a row. Raises DecoderKilled."""
+        limits = shared_limits(self._limits) if sizes else self._limits
+        return self._line(data, Job(limits, trust_pem=self._trust_pem, sizes=sizes))
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """What each decode may take."""
+        return self._limits
 
     def close(self) -> None:
         """End the zygote and every child of it. Clips that are still open fail."""
@@ -130,7 +145,15 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _started(self, data: bytes, trade: str, said: bytes) -> Line:
+    def _line(self, data: bytes, job: Job) -> Line:
+        trade = PICTURES if filetype.image_match(data[:HEAD_BYTES]) else STREAMS
+        try:
+            return self._started(data, trade, job)
+        except OSError as exc:
+            msg = f"there was no room to start a decoder: {exc.strerror}"
+            raise DecoderKilled(msg) from exc
+
+    def _started(self, data: bytes, trade: str, job: Job) -> Line:
         """Start a child and keep our ends of its lines; its own ends are closed here, come what may."""
         with contextlib.ExitStack() as handed_over, contextlib.ExitStack() as kept:
             out, line = _pipe()
@@ -141,9 +164,9 @@ class Decoder:
             handed_over.callback(theirs.close)
             media = _memory_file(data)
             handed_over.callback(os.close, media)
-            self._send(trade, said, [media, line, theirs.fileno()])
+            self._send(trade, json.dumps(asdict(job)).encode(), [media, line, theirs.fileno()])
             kept.pop_all()
-        return Line(out, ours, self._limits.wall_seconds)
+        return Line(out, ours, job.limits.wall_seconds)
 
     def _send(self, trade: str, said: bytes, fds: list[int]) -> None:
         """Hand a job over; a zygote that was killed is replaced once."""

@@ -17,6 +17,7 @@ from monitor.stages import decoding_sandbox
 from monitor.stages.decoding_wire import DecodeLimits, Job, Outlet, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from monitor.values import SyntheticSignal
@@ -48,7 +49,8 @@ def run(media: int, line: int, job: Job, keeper: int, reader: Reader) -> NoRetur
             decoding_sandbox.enter(
                 keeper=keeper, memory_mb=job.limits.memory_mb, cpu_seconds=job.limits.cpu_seconds
             )
-            _report(reader, stream, job, outlet)
+            for item in _items(stream, job.sizes):
+                _report(reader, item, job, outlet)
         os._exit(0)
     except Exception as exc:  # noqa: BLE001 - edge: the child ends here, and its last word is why
         outlet.json(
@@ -56,6 +58,14 @@ def run(media: int, line: int, job: Job, keeper: int, reader: Reader) -> NoRetur
         )
     finally:
         os._exit(1)  # no clean-up: the zygote's own must not run twice
+
+
+def _items(stream: BinaryIO, sizes: Sequence[int]) -> Iterator[BinaryIO]:
+    """Cut the bytes into the pictures that share this child; without sizes they are one item."""
+    if not sizes:
+        yield stream
+    for size in sizes:
+        yield io.BytesIO(stream.read(size))
 
 
 def _keep_only(*fds: int) -> None:

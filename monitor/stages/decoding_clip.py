@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 import numpy as np
 
@@ -44,6 +44,19 @@ NONSENSE = "the decoder sent a header that makes no sense"
 
 LAST_WORD_S = 5.0
 """How long to wait for the zygote to tell how a child ended: it answers within milliseconds."""
+
+
+class Source(Protocol):
+    """Where a Clip reads what its child says: a Line, or a turn in decoding_shared.py."""
+
+    def read(self, length: int) -> bytes:
+        """Read exactly `length` bytes. Raises DecoderKilled."""
+
+    def fill(self, view: memoryview) -> None:
+        """Fill `view` exactly. Raises DecoderKilled when the child is late or dead."""
+
+    def close(self) -> None:
+        """Hang up. May be called twice."""
 
 
 class Line:
@@ -114,7 +127,7 @@ class Clip:
     Anything may raise Unreadable, TooManyPixels or DecoderKilled (its limits of time or memory, or it died).
     """
 
-    def __init__(self, line: Line, limits: DecodeLimits) -> None:
+    def __init__(self, line: Source, limits: DecodeLimits) -> None:
         self._line = line
         self._limits = limits
         self._info: ClipInfo | None = None

@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "JPEG2000")
 """Pillow's readers that may run. Others start programs (EPS) or are never seen on the web."""
 
+PLAIN_FORMATS = ("JPEG", "PNG")
+"""Readers that may run in a child that several pictures share (decoding_shared.py)."""
+
 MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
 """Formats whose several pictures are one film; in others (TIFF, MPO) they are pages."""
 
 ANIMATION_PIXELS = 1_000_000_000
 """Pixels of an animation that are decoded, looked at or not: some seconds of CPU time."""
+
+ALONE = "an animation has a child of its own"
+"""Said in a shared child; the parent starts such an item again."""
 
 USUAL_DURATION_S = 0.1
 """What browsers take for a frame of an animation that says 0."""
@@ -55,7 +61,7 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
 
     Raises TooManyPixels, Unreadable for a format without a reader, and whatever Pillow raises.
     """
-    with _opened(stream) as image:
+    with _opened(stream, PLAIN_FORMATS if job.sizes else FORMATS) as image:
         _check_size(image, job.limits.max_pixels)
         full, count = image.size, getattr(image, "n_frames", 1)
         image.draft("RGB", _shrunk(image.size))  # a very large JPEG is scaled down while it is decoded
@@ -63,15 +69,17 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
         signals = (*signals, *declared.in_picture(image)) if job.signals else ()
         said: dict[str, Any] = {"signals": [asdict(signal) for signal in signals], "has_sound": False}
         if count > 1 and image.format in MOVING:
+            if job.sizes:
+                raise Unreadable(ALONE)
             _film(image, count, job, said, outlet)
         else:
             said["note"] = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else ""
             _still(image, full, job, said, outlet)
 
 
-def _opened(stream: BinaryIO) -> Image.Image:
+def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
     try:
-        return Image.open(stream, formats=FORMATS)
+        return Image.open(stream, formats=formats)
     except UnidentifiedImageError as exc:
         msg = "no reader here knows this picture, or its header is damaged"
         raise Unreadable(msg) from exc

@@ -5,6 +5,7 @@ against the limits before a byte of its body is read.
 
     child -> parent   INFO, then FRAME*, then SOUND?, then END; or ERROR at any point
     each part         one byte of kind, eight bytes of length, that many bytes of body
+    a shared child    says all this for one picture after the other
 """
 
 from __future__ import annotations
@@ -107,13 +108,15 @@ class Job:
     """What a child is asked to do with the bytes in its hand.
 
     `frames` is False when only the sound is wanted. `trust_pem` is the operator's list of the signers of
-    Content Credentials that count as trusted.
+    Content Credentials that count as trusted. `sizes`, where given, cuts the bytes into that many pictures,
+    which are decoded one after the other (decoding_shared.py).
     """
 
     limits: DecodeLimits
     frames: bool = True
     signals: bool = True
     trust_pem: str = ""
+    sizes: Sequence[int] = ()
 
 
 class Outlet:
