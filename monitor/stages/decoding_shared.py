@@ -35,8 +35,8 @@ SHARED_BYTES = 512 * 1024
 SHARED_PIXELS = 4_000_000
 """Largest picture that shares a child: what is read ahead of its turn stays under 100 MB."""
 
-SHARED_SECONDS = 10.0
-"""CPU time of a shared child: its pictures need some hundredths of a second each."""
+SHARED_SECONDS = 5.0
+"""CPU time of a shared child, and half of its wall time: its pictures need hundredths of a second each."""
 
 PLAIN = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 """How JPEG and PNG begin. Other formats always have a child of their own."""

@@ -13,15 +13,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from monitor.errors import DecoderKilled, Unreadable
 from monitor.stages import decode
 from monitor.stages.decode import DecodeLimits, Decoder
 from tests.assets import media
+from tests.attacks.hostile_child import POSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from monitor.stages.decode import Clip
 
@@ -53,18 +57,43 @@ LIES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def hostile() -> Iterator[Decoder]:
-    """Give a decoder whose children are all taken over."""
+POISONS = [
+    "crash", "leave without a word", "take all memory", "compute for ever", "send noise for ever",
+    "send frames for ever", "send headers for ever", "start with the end", "a part of unknown kind",
+    "a header of a gigabyte", "a header without a kind", "a frame longer than it says",
+    "a frame of no pixels", "two sounds", "a second header", "an end that is none",
+    "an error of another kind",
+]  # fmt: skip
+
+
+@contextlib.contextmanager
+def hostile_decoder(limits: DecodeLimits) -> Iterator[Decoder]:
+    """Give a decoder whose children are taken over by every item that names an attack."""
     patch = pytest.MonkeyPatch()
     boot = decode.BOOT.replace("monitor.stages.decoding_zygote", "tests.attacks.hostile_child")
     patch.setattr(decode, "BOOT", boot)
     patch.setenv("LIKENESS_KEK", "k1:secret")
-    with Decoder(QUICK) as decoder:
+    with Decoder(limits) as decoder:
         with decoder.start(b"leave without a word") as clip, pytest.raises(DecoderKilled):
-            _ = clip.info  # the zygote runs from here on
+            _ = clip.info  # the zygote for streams runs from here on, and that for pictures
+        with decoder.start(media.jpeg()) as clip:
+            _ = clip.info
         patch.undo()
         yield decoder
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[Decoder]:
+    """Give a decoder whose children are taken over, under quick limits."""
+    with hostile_decoder(QUICK) as decoder:
+        yield decoder
+
+
+def pixels(clip: Clip) -> NDArray[np.uint8]:
+    """Give the one frame of a picture."""
+    with clip:
+        (frame,) = clip.frames()
+    return frame.rgb
 
 
 def with_limits(hostile: Decoder, name: str, limits: DecodeLimits) -> Clip:
@@ -174,6 +203,33 @@ def test_one_hostile_item_disturbs_no_other(hostile: Decoder) -> None:
 
     for clip in sleeping:
         clip.close()
+
+
+@pytest.mark.parametrize("name", POISONS)
+def test_a_poisonous_picture_in_a_shared_child_hurts_only_itself(hostile: Decoder, name: str) -> None:
+    pictures = [media.jpeg(seed=seed) for seed in range(4)]
+    expected = [pixels(hostile.start(one)) for one in pictures]
+
+    room = hostile.room()
+    poison = POSING + name.encode()
+    clips = [room.start(one) for one in (*pictures[:2], poison, *pictures[2:])]
+    room.open()
+
+    for clip, wanted in zip((*clips[:2], *clips[3:]), expected, strict=True):
+        assert np.array_equal(pixels(clip), wanted)
+    with pytest.raises((DecoderKilled, Unreadable)):
+        everything(clips[2])
+
+
+def test_a_picture_that_dawdles_is_left_behind_by_those_after_it() -> None:
+    with hostile_decoder(DecodeLimits(cpu_seconds=20, wall_seconds=1)) as hostile:
+        room = hostile.room()
+        clips = [room.start(one) for one in (POSING + b"sleep", media.jpeg(), media.jpeg(seed=2))]
+        room.open()
+
+        assert [len(pixels(clip)) > 0 for clip in clips[1:]] == [True, True]
+        with pytest.raises(DecoderKilled, match="took longer than"):
+            everything(clips[0])
 
 
 def test_a_keeper_that_is_killed_is_replaced() -> None:
