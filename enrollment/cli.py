@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-SHORT_ID = 12
+SHORT_ID = 8
 """Characters of an id in a list: enough to type, and enough to be the only one."""
 
 Typed = Annotated[str, typer.Argument(metavar="ID", help="The subject's id, or its first characters.")]
@@ -294,10 +294,11 @@ def _print_warnings(warnings: Sequence[str]) -> None:
 
 def _print_views(views: Sequence[SubjectView]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("Id", "Name", "Faces", "Voices", "E-mail", "Phone", "Since")
+    fold = [Column(name, overflow="fold") for name in ("Name", "E-mail", "Phone")]
+    table = Table(Column("Id", no_wrap=True), fold[0], "Faces", "Voices", *fold[1:], "Since")
     for view in views:
         who, counts = view.profile, (str(view.faces), str(view.voices))
         row = (view.subject_id[:SHORT_ID], who.name, *counts, who.email, who.phone)

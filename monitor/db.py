@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, Engine, create_engine, event, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
-from monitor.errors import StorageFull
+from monitor.errors import ConfigError, StorageFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,22 @@ def utc_now() -> datetime:
 
 
 def open_engine(url: str) -> Engine:
-    """Open the database. Creates nothing: `monitor.migrations` makes the tables."""
+    """Open the database. Creates nothing: `monitor.migrations` makes the tables.
+
+    Raises ConfigError when the address is none, or names a kind of database that cannot be used here.
+    """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        try:
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        except (
+            ArgumentError,
+            ImportError,
+            ValueError,
+        ) as exc:  # none of their words: a password may stand there
+            msg = "LIKENESS_DATABASE_URL is not the address of a database that can be used here"
+            raise ConfigError(
+                msg, hint="It looks like postgresql+psycopg://user:password@host/name."
+            ) from exc
     waiting = {"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False}
     engine = create_engine(url, connect_args=waiting, hide_parameters=True)  # no row's content in errors
     event.listen(engine, "connect", _prepare_sqlite)

@@ -99,10 +99,11 @@ def _as_dict(event: AuditEvent) -> dict[str, object]:
 def _print_table(events: list[AuditEvent]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("Seq", "At", "Actor", "Action", "Subject", "Detail", "Link")
+    whole = [Column(name, no_wrap=True) for name in ("Seq", "At (UTC)", "Action", "Subject")]
+    table = Table(*whole, *(Column(name, overflow="fold") for name in ("Actor", "Detail")))
     for event in events:
-        plain = (event.actor, event.action, event.subject_id or "", event.detail, event.link[:12])
-        table.add_row(str(event.seq), f"{event.at:%Y-%m-%d %H:%M:%S}", *map(escape, plain))
+        plain = (event.action, (event.subject_id or "")[:8], event.actor, event.detail)
+        table.add_row(str(event.seq), f"{event.at:%y-%m-%d %H:%M:%S}", *map(escape, plain))
     Console().print(table)

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+SHORT_ID = 12
+"""Characters of an id in the list: enough to type, and enough to be the only one."""
+
+SHORTEST_PREFIX = 4
+"""Characters of an id that are enough to type, when only one item begins with them."""
+
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -30,11 +36,7 @@ def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = Fa
 
     engine = open_ledger(load_settings())
     with reading(engine) as session:
-        row = session.get(MediaItem, media_id)
-        if row is None:
-            msg = f"there is no item {media_id}"
-            raise NotFound(msg, hint="`likeness item list` lists the newest.")
-        told = _told(session, row)
+        told = _told(session, session.get_one(MediaItem, _whole_id(session, media_id)))
     findings.put_on_record(
         engine, audit.operator(), [(one["subject_id"], one["id"]) for one in told["findings"]]
     )
@@ -80,6 +82,7 @@ def retry(
     `likeness item list --failed` lists them with their codes.
     """
     from monitor import claims
+    from monitor.db import reading
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
     from monitor.values import MediaId
@@ -88,11 +91,30 @@ def retry(
         msg = "give the items' ids, or --all, or --all --code CODE"
         raise typer.BadParameter(msg)
     engine = open_ledger(load_settings())
-    for media_id in media_ids or ():
+    for typed in media_ids or ():
+        with reading(engine) as session:
+            media_id = _whole_id(session, typed)
         claims.retry(engine, MediaId(media_id))
         typer.echo(f"{media_id} waits for a worker again")
     if all_:
         typer.echo(f"{claims.retry_all(engine, code)} items wait for a worker again")
+
+
+def _whole_id(session: Session, typed: str) -> str:
+    """Turn an id, or its first characters where only one item begins with them, into the id.
+
+    Raises NotFound.
+    """
+    from sqlmodel import col, select
+
+    from monitor.tables import MediaItem
+
+    ids = select(MediaItem.id).where(col(MediaItem.id).startswith(typed, autoescape=True)).limit(2)
+    found = session.exec(ids).all()
+    if len(found) != 1 or len(typed) < SHORTEST_PREFIX:
+        msg = f"there is no one item {typed}"
+        raise NotFound(msg, hint="`likeness item list` lists the newest.")
+    return found[0]
 
 
 def _brief(row: MediaItem) -> dict[str, Any]:
@@ -183,11 +205,20 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print("None.")
         return
-    fold = Column("item", overflow="fold")
-    table = Table(fold, "kind", "state", "in", "code", Column("why", overflow="fold"), "received")
+    table = Table(
+        Column("item", no_wrap=True),
+        "kind",
+        "state",
+        "in",
+        "code",
+        Column("why", overflow="fold"),
+        "received",
+    )
     for row in rows:
         why = [escape(row[part] or "") for part in ("failed_stage", "failed_code", "failed_reason")]
-        table.add_row(row["id"], row["kind"], row["state"], *why, row["received_at"][:16].replace("T", " "))
+        table.add_row(
+            row["id"][:SHORT_ID], row["kind"], row["state"], *why, row["received_at"][5:16].replace("T", " ")
+        )
     console.print(table)
     if any(row["state"] == "failed" for row in rows):
         console.print("`likeness item retry ID` looks again, once the cause is gone; `--all` at all of them.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SOME_NOT_LOOKED_AT = 3
 INTERRUPTED = 130
+
+SHORT_ID = 8
+"""Characters of an id in a table: `likeness subject show` takes them, and 80 columns have room."""
 """Exit codes, as `likeness scan --help` tells them; 130 is what a shell gives for Ctrl-C."""
 
 
@@ -104,6 +107,14 @@ def _summary(scanned: Sequence[Scanned]) -> dict[str, int]:
     }
 
 
+def _short_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Name files as seen from the folder that holds all of them: a narrow terminal has no room for more."""
+    import os
+
+    above = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    return {path: os.path.relpath(path, above or ".") for path in paths}
+
+
 def _print(scanned: Sequence[Scanned]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -111,9 +122,13 @@ def _print(scanned: Sequence[Scanned]) -> None:
 
     from monitor.scanning import NO_MEDIA
 
-    file = Column("file", overflow="fold")
+    names = _short_names([one.path for one in scanned])
     found = Table(
-        file, Column("subject", overflow="fold"), "band", "face", "voice", "at seconds", title="found"
+        Column("file", overflow="fold"),
+        Column("subject", no_wrap=True),
+        *(Column(name, no_wrap=True) for name in ("band", "face", "voice")),
+        "at seconds",
+        title="found",
     )
     trouble = Table(Column("file", overflow="fold"), "where", "why", title="could not be looked at")
     for one in scanned:
@@ -121,16 +136,21 @@ def _print(scanned: Sequence[Scanned]) -> None:
             spans = [*view["face_seconds"], *view["voice_seconds"]]
             at = ", ".join(f"{a:.0f}-{b:.0f}" for a, b in spans if b > 0)
             scores = [f"{s:.2f}" if s is not None else "" for s in (view["face_score"], view["voice_score"])]
-            found.add_row(escape(str(one.path)), view["subject_id"], view["band"], *scores, at)
+            found.add_row(escape(names[one.path]), view["subject_id"][:SHORT_ID], view["band"], *scores, at)
         if one.state != "done" and one.code not in NO_MEDIA:
             where = one.stage or "at the door"
-            trouble.add_row(escape(str(one.path)), where, escape(f"{one.code}: {one.reason}"))
+            trouble.add_row(escape(names[one.path]), where, escape(f"{one.code}: {one.reason}"))
         for left in one.not_looked:
-            trouble.add_row(escape(str(one.path)), left["part"], escape(f"{left['code']}: {left['reason']}"))
+            trouble.add_row(
+                escape(names[one.path]), left["part"], escape(f"{left['code']}: {left['reason']}")
+            )
     console = Console()
     for table in (found, trouble):
         if table.row_count:
             console.print(table)
+    if not scanned:
+        console.print("There are no files in what was given.")
+        return
     said = _summary(scanned)
     console.print(
         f"{said['files']} files: {said['looked_at']} looked at, {said['seen_before']} seen before, "

@@ -17,8 +17,8 @@ import alerts.tables
 import crawlers.tables
 import enrollment.tables
 import monitor.tables
-from monitor.db import reading, writing
-from monitor.errors import StorageFull
+from monitor.db import open_engine, reading, writing
+from monitor.errors import ConfigError, StorageFull
 from monitor.tables import BlobRow, Lease, SubjectKey, Template
 from tests.assets.disks import full
 
@@ -124,3 +124,12 @@ def test_a_reader_does_not_wait_for_a_writer(engine: Engine) -> None:
         busy.flush()
         with reading(engine) as session:
             assert session.exec(select(SubjectKey.subject_id)).all() == ["ana"]
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "postgresql+psycopg://u:s3cret@host:port/x", "nodb://u:s3cret@h/x"]
+)
+def test_an_address_that_is_none_is_one_sentence_and_tells_no_password(url: str) -> None:
+    with pytest.raises(ConfigError, match="LIKENESS_DATABASE_URL") as caught:
+        open_engine(url)
+    assert "s3cret" not in caught.value.message + caught.value.hint

@@ -126,6 +126,21 @@ def test_people_get_a_table(folder: Path) -> None:
         assert word in done.stdout
 
 
+@pytest.mark.usefixtures("settings")
+def test_eighty_columns_hold_a_line_for_each_finding(folder: Path) -> None:
+    done = run.invoke(verbs, ["scan", str(folder)], env={"COLUMNS": "80"}, catch_exceptions=False)
+    (line,) = [line for line in done.stdout.splitlines() if "hers.jpg" in line]
+    assert "alert" in line
+    assert str(folder) not in done.stdout
+
+
+def test_an_empty_folder_is_named_as_such(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    done = run.invoke(verbs, ["scan", str(tmp_path / "nothing")])
+    assert (done.exit_code, done.stdout) == (0, "There are no files in what was given.\n")
+    assert settings.home.is_dir()
+
+
 def test_a_worker_empties_the_queue_and_items_can_be_asked_for(settings: Settings, folder: Path) -> None:
     engine = open_ledger(settings)
     origin = Origin(OriginKind.CRAWL, utc_now(), url="https://example.org/x", page_url="https://example.org/")
@@ -145,6 +160,7 @@ def test_a_worker_empties_the_queue_and_items_can_be_asked_for(settings: Setting
     assert run.invoke(verbs, ["item", "retry", bad]).exit_code == 0
     assert told("item", "show", bad)["state"] == "received"
     assert bad in run.invoke(verbs, ["item", "show", bad]).stdout
+    assert told("item", "show", bad[:12])["id"] == bad  # as the list shows it
     with pytest.raises(NotFound):
         run.invoke(verbs, ["item", "retry", good], catch_exceptions=False)
     with pytest.raises(NotFound):
@@ -160,7 +176,7 @@ def test_failed_items_are_listed_with_what_to_do_and_tried_again_together(settin
     engine.dispose()
     assert run.invoke(verbs, ["worker", "--once"], catch_exceptions=False).exit_code == 0
     listed = run.invoke(verbs, ["item", "list", "--failed"], env={"COLUMNS": "200"}).stdout
-    for word in (*bad, "decode", "unreadable", "likeness item retry ID"):
+    for word in (*(one[:12] for one in bad), "decode", "unreadable", "likeness item retry ID"):
         assert word in listed
     shown = run.invoke(verbs, ["item", "show", bad[0]], env={"COLUMNS": "200"}, catch_exceptions=False).stdout
     assert "https://example.org/[/bold][red]x" in shown
