@@ -47,6 +47,7 @@ def list_(
         typer.echo(json.dumps(rows))
     elif not rows:
         typer.echo("No messages yet.")
+        _say_what_is_unsorted()
     else:
         _table(rows, ("id", "channel", "kind", "state", "attempts", "created_at", "error_reason"))
 
@@ -88,6 +89,7 @@ def review(
         typer.echo(json.dumps(rows))
     elif not rows:
         typer.echo("Nothing waits.")
+        _say_what_is_unsorted()
     else:
         _blocks(rows, "incident_id")
 
@@ -103,6 +105,20 @@ def _decide(incident_id: str, *, approve: bool, as_json: bool) -> None:
         typer.echo(json.dumps({"incident_id": incident_id, "state": state}))
     else:
         typer.echo(f"{incident_id}: {'the person will be told' if approve else 'dismissed, nobody is told'}.")
+
+
+def _say_what_is_unsorted() -> None:
+    """Name findings that no outbox has sorted: an empty list would else read as nothing found."""
+    from monitor import findings
+    from monitor.db import reading
+
+    with reading(_engine()) as session:
+        count = len(findings.due(session))
+    if count:
+        typer.echo(
+            f"But findings not yet sorted into messages and reviews: {count}. A worker sorts them once "
+            "LIKENESS_SMTP_HOST or LIKENESS_TWILIO_ACCOUNT is set; so does `likeness alerts send`."
+        )
 
 
 def _held() -> list[dict[str, Any]]:

@@ -18,13 +18,14 @@ def register(_app: typer.Typer) -> None:
 
 def send(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Run the outbox once: sort what was found, send what is due. The worker does this by itself."""
-    from monitor import ledger
+    from monitor import ledger, log
     from monitor.crypto import KeyEncryptionKeys
     from monitor.errors import ConfigError
     from monitor.jobs import teller
     from monitor.settings import load_settings
 
     settings = load_settings()
+    log.configure(json=settings.log_json)
     tell = teller(settings, ledger.open_ledger(settings), KeyEncryptionKeys.from_settings(settings))
     if tell is None:
         msg = "no channel is set up, so nobody can be told"

@@ -80,6 +80,16 @@ def test_what_is_held_is_listed_with_what_an_operator_needs_and_the_look_is_on_r
     assert _actions(visitor) == ["alert.look", "alert.look"]
 
 
+def test_findings_that_nobody_sorted_yet_are_not_passed_off_as_nothing(visitor: Visitor) -> None:
+    visitor.found(band=Band.REVIEW)
+    for verb in ("review", "list"):
+        assert "not yet sorted into messages and reviews: 1." in _run(verb)
+    assert _json("review") == []
+
+    visitor.told()
+    assert _run("list") == "No messages yet.\n"
+
+
 @pytest.mark.parametrize(("flag", "state"), [("--approve", "open"), ("--dismiss", "dismissed")])
 def test_a_decision_is_made_once_and_is_on_record(visitor: Visitor, flag: str, state: str) -> None:
     visitor.found(band=Band.REVIEW)
