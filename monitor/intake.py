@@ -130,7 +130,8 @@ def kind_of(data: bytes) -> MediaKind:
     if mime in SOUNDS or (mime is None and _other_sound(head)):
         return MediaKind.AUDIO
     msg = "by its own bytes it is neither a picture, nor a video, nor sound"
-    raise NotMedia(msg + (f" ({mime})" if mime else ""))
+    hint = "Its name does not count. If it opens elsewhere, convert it to JPEG, PNG, MP4 or WAV."
+    raise NotMedia(msg + (f" ({mime})" if mime else ""), hint=hint)
 
 
 def seal_info(digest: Digest | str) -> bytes:

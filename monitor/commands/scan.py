@@ -153,7 +153,7 @@ def _print(scanned: Sequence[Scanned]) -> None:
         return
     said = _summary(scanned)
     console.print(
-        f"{said['files']} files: {said['looked_at']} looked at, {said['seen_before']} seen before, "
+        f"files: {said['files']}, {said['looked_at']} looked at, {said['seen_before']} seen before, "
         f"{said['passed_over']} not media, {said['not_looked_at']} could not be looked at; "
-        f"{said['findings']} findings in {said['with_findings']} files"
+        f"findings: {said['findings']}, in {said['with_findings']} of the files"
     )

@@ -122,7 +122,7 @@ def test_a_folder_is_scanned_and_each_file_accounted_for(folder: Path) -> None:
 def test_people_get_a_table(folder: Path) -> None:
     done = run.invoke(verbs, ["scan", str(folder)], env={"COLUMNS": "160"})
     assert done.exit_code == scan.SOME_NOT_LOOKED_AT
-    for word in ("hers.jpg", "alert", "broken.jpg", "unreadable", "6 files: 3 looked at"):
+    for word in ("hers.jpg", "alert", "broken.jpg", "unreadable", "files: 6, 3 looked at"):
         assert word in done.stdout
 
 
