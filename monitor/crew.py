@@ -39,11 +39,14 @@ IDLE_S = 0.25
 LEDGER_DOWN_S = 2.0
 """How long to wait for a database that does not answer, or a disk that is full, before asking again."""
 
-CLAIMED_PER_THREAD = 4
+CLAIMED_PER_THREAD = 8
 """Items claimed at once, for each thread: a claim is a transaction, but what is held nobody else takes."""
 
 MOST_ENDS = 32
 """Ends written in one transaction."""
+
+ENDS_WAIT_S = 0.1
+"""How long an end waits for others at most: a transaction costs about the same for one as for many."""
 
 PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
@@ -176,16 +179,19 @@ class Crew:
             self._ended([o if o.media_id in held else replace(o, state="lost") for o in outcomes])
 
     def _some_ends(self) -> tuple[list[Outcome], bool]:
-        """Wait for an end and take those behind it; say whether more may come."""
+        """Wait for an end and for those that soon follow it; say whether more may come."""
         some: list[Outcome] = []
-        while len(some) < MOST_ENDS:
+        until = float("inf")
+        while not some or (len(some) < MOST_ENDS and self._busy > len(some)):
+            left_s = min(threading.TIMEOUT_MAX, max(0.0, until - time.monotonic()))
             try:
-                outcome = self._ends.get(block=not some)
+                outcome = self._ends.get(timeout=left_s)
             except queue.Empty:
                 break
             if outcome is None:
                 return some, False
             some.append(outcome)
+            until = min(until, time.monotonic() + ENDS_WAIT_S)
         return some, True
 
     def _ended(self, outcomes: Sequence[Outcome]) -> None:

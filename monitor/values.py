@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     import numpy as np
@@ -192,16 +193,17 @@ class FaceSample:
 class FaceTrack:
     """One person's face through a clip: one appearance, however many frames.
 
-    `samples` are the best few by quality, in order of time. `portrait` is (h, w, 3) uint8 RGB, the
-    surroundings of the best sample with bystanders blurred, kept in memory for the evidence of a match.
-    `upright` is (112, 112, 3) uint8 RGB, the best sample turned upright, from which copies are known.
+    `samples` are the best few by quality, in order of time. `portrait` gives (h, w, 3) uint8 RGB, the
+    surroundings of the best sample with bystanders blurred, for the evidence of a match. `upright` gives
+    (112, 112, 3) uint8 RGB, the best sample turned upright, from which copies are known. Of strangers
+    neither is asked for.
     """
 
     track: int
     span: Span
     samples: tuple[FaceSample, ...]
-    portrait: NDArray[np.uint8]
-    upright: NDArray[np.uint8] | None = None
+    portrait: Callable[[], NDArray[np.uint8]]
+    upright: Callable[[], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,7 +338,8 @@ def _text(said: dict[str, Any], name: str) -> str:
     word = said.get(name, "")
     if not isinstance(word, str):
         raise TypeError
-    return "".join(letter if letter.isprintable() else " " for letter in word[:WORDS])
+    word = word[:WORDS]
+    return word if word.isprintable() else "".join(c if c.isprintable() else " " for c in word)
 
 
 def _number(said: dict[str, Any], name: str) -> float:

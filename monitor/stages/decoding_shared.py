@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from monitor.values import MediaKind
 
-MOST_TOGETHER = 8
-"""Pictures of one child. More save little: the fork is an eighth of a picture's cost by then."""
+MOST_TOGETHER = 16
+"""Pictures of one child. More save little: its share of the fork is a third of a millisecond by then."""
 
 SHARED_BYTES = 512 * 1024
 """Largest file that shares a child."""
 
-SHARED_PIXELS = 4_000_000
+SHARED_PIXELS = 2_000_000
 """Largest picture that shares a child: what is read ahead of its turn stays under 100 MB."""
 
 SHARED_SECONDS = 5.0

@@ -151,7 +151,7 @@ def _crop(candidate: Candidate) -> dict[str, str | float]:
     if not isinstance(candidate.appearance, FaceTrack):
         msg = "a face candidate without a picture of the face"
         raise EvidenceIncomplete(msg)
-    jpeg = _jpeg(candidate.appearance.portrait)
+    jpeg = _jpeg(candidate.appearance.portrait())
     return {
         "jpeg": base64.b64encode(jpeg).decode(),
         "sha256": hashlib.sha256(jpeg).hexdigest(),

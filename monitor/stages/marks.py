@@ -38,7 +38,7 @@ MOST_APPEARANCES = 16
 def copy_marks(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     """Mark the matched faces: for each two hex words of 288 bits, as it is and mirrored."""
     tracks = [c.appearance for c in candidates if isinstance(c.appearance, FaceTrack)]
-    cuts = [t.upright for t in tracks[:MOST_APPEARANCES] if t.upright is not None]
+    cuts = [t.upright() for t in tracks[:MOST_APPEARANCES]]
     return tuple(mark(one) for cut in cuts for one in (cut, cut[:, ::-1]))
 
 

@@ -64,6 +64,8 @@ class Tracker:
 
     def add(self, frame: Frame, faces: Sequence[DetectedFace]) -> None:
         """Take the faces found in the next frame; frames come in order of time."""
+        for track in self._open:
+            track.keep()
         if self._open and self._last is not None and _is_cut(self._last, frame.rgb):
             self._close(self._open)
         self._last = frame.rgb
@@ -102,16 +104,48 @@ class Tracker:
         self._open = [t for t in self._open if id(t) not in ended]
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One face in one whole frame, from which its pictures can be made. `others`: the bystanders' boxes."""
+
+    rgb: NDArray[np.uint8]
+    face: DetectedFace
+    others: Sequence[Box]
+
+    def portrait(self) -> NDArray[np.uint8]:
+        """See `portrait`."""
+        return portrait(self.rgb, self.face.box, self.others)
+
+    def upright(self) -> NDArray[np.uint8]:
+        """See `marks.upright`."""
+        return upright(self.rgb, self.face.landmarks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The pictures of one face, made: a film's frames are too many to be held until a match is known."""
+
+    made_portrait: NDArray[np.uint8]
+    made_upright: NDArray[np.uint8]
+
+    def portrait(self) -> NDArray[np.uint8]:
+        """See `portrait`."""
+        return self.made_portrait
+
+    def upright(self) -> NDArray[np.uint8]:
+        """See `marks.upright`."""
+        return self.made_upright
+
+
 @dataclass(slots=True)
 class _Growing:
-    """One track while it grows: the best sample of each slot, and a portrait of the best of all."""
+    """One track while it grows: the best sample of each slot, and the pictures of the best of all."""
 
     first_s: float
     last_s: float
     box: Box
     samples: dict[int, FaceSample] = field(default_factory=dict)
-    portrait: NDArray[np.uint8] | None = None
-    upright: NDArray[np.uint8] | None = None
+    shown: _Look | _Kept | None = None
     best: float = -1.0
 
     def see(self, frame: Frame, face: DetectedFace, others: Sequence[Box]) -> None:
@@ -126,14 +160,19 @@ class _Growing:
         if len(self.samples) > BEST:
             del self.samples[min(self.samples, key=lambda s: self.samples[s].quality)]
         if rated > self.best:
-            self.best, self.portrait = rated, portrait(frame.rgb, face.box, others)
-            self.upright = upright(frame.rgb, face.landmarks)
+            self.best, self.shown = rated, _Look(frame.rgb, face, others)
+
+    def keep(self) -> None:
+        """Make the pictures now, and let go of the frame that they are made of."""
+        if isinstance(self.shown, _Look):
+            self.shown = _Kept(self.shown.portrait(), self.shown.upright())
 
     def done(self, number: int) -> FaceTrack:
-        """Give the finished track."""
+        """Give the finished track. One that saw no face was never begun."""
+        assert self.shown is not None  # noqa: S101 - `see` follows `_begin` at once
         samples = tuple(self.samples[slot] for slot in sorted(self.samples))
-        shown = self.portrait if self.portrait is not None else np.zeros((1, 1, 3), np.uint8)
-        return FaceTrack(number, Span(self.first_s, self.last_s), samples, shown, self.upright)
+        span = Span(self.first_s, self.last_s)
+        return FaceTrack(number, span, samples, self.shown.portrait, self.shown.upright)
 
 
 def portrait(rgb: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> NDArray[np.uint8]:

@@ -56,8 +56,7 @@ def marks_of(media: bytes, pack: Pack, decoder: Decoder) -> tuple[str, ...]:
     """Mark the one face."""
     with decoder.start(media) as clip:
         (track,) = detect(clip, pack).faces
-    assert track.upright is not None
-    return mark(track.upright), mark(track.upright[:, ::-1])
+    return mark(track.upright()), mark(track.upright()[:, ::-1])
 
 
 @pytest.mark.parametrize("how", COPIES)

@@ -55,7 +55,7 @@ def seen(*numbers: int, start: float = 0.0, end: float = 0.0, quality: float = 0
     samples = tuple(
         FaceSample(start, Box(0, 0, 9, 9), np.zeros((5, 2), np.float32), blank, quality) for _ in numbers
     )
-    track = FaceTrack(0, Span(start, end), samples, blank)
+    track = FaceTrack(0, Span(start, end), samples, lambda: blank, lambda: blank)
     vectors = np.array([[n] for n in numbers], np.float32)
     return Probe(track, Modality.FACE, MODEL, vectors, np.full(len(numbers), quality, np.float32))
 
