@@ -45,7 +45,7 @@ CLAIMED_PER_THREAD = 8
 MOST_ENDS = 32
 """Ends written in one transaction."""
 
-ENDS_WAIT_S = 0.1
+ENDS_WAIT_S = 0.25
 """How long an end waits for others at most: a transaction costs about the same for one as for many."""
 
 PULSES_PER_LEASE = 4

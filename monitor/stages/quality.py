@@ -6,6 +6,7 @@ the rest.
 
 from __future__ import annotations
 
+from math import hypot, log, sqrt
 from typing import TYPE_CHECKING
 
 import cv2
@@ -37,13 +38,13 @@ _WEIGHTS = np.array([0.4, 0.15, 0.35, 0.1])
 
 def quality(face: DetectedFace, aligned: NDArray[np.uint8]) -> float:
     """Rate one detected face and its (112, 112, 3) uint8 RGB cut: in [0, 1], higher is better."""
-    parts = np.array([_size(face), _sharpness(aligned), _pose(face.landmarks), np.clip(face.score, 0.0, 1.0)])
+    parts = np.array([_size(face), _sharpness(aligned), _pose(face.landmarks), _unit(face.score)])
     return float(np.exp(np.sum(_WEIGHTS * np.log(np.maximum(parts, 1e-3)))))
 
 
 def _size(face: DetectedFace) -> float:
-    side = np.sqrt(max(face.box.width, 1.0) * max(face.box.height, 1.0))
-    return float(np.clip((side - SMALLEST_PX) / (LARGE_PX - SMALLEST_PX), 0.0, 1.0))
+    side = sqrt(max(face.box.width, 1.0) * max(face.box.height, 1.0))
+    return _unit((side - SMALLEST_PX) / (LARGE_PX - SMALLEST_PX))
 
 
 def detail(aligned: NDArray[np.uint8]) -> float:
@@ -55,16 +56,20 @@ def detail(aligned: NDArray[np.uint8]) -> float:
 
 
 def _sharpness(aligned: NDArray[np.uint8]) -> float:
-    scale = np.log(SHARP / BLURRED)
-    return float(np.clip(np.log(max(detail(aligned), 1e-6) / BLURRED) / scale, 0.0, 1.0))
+    return _unit(log(max(detail(aligned), 1e-6) / BLURRED) / log(SHARP / BLURRED))
 
 
 def _pose(landmarks: NDArray[np.float32]) -> float:
     """Say 1 for a frontal face, 0 for a profile: where the nose lies on the line through the eyes."""
     left, right, nose = landmarks[0], landmarks[1], landmarks[2]
     across = right - left
-    width = float(np.hypot(across[0], across[1]))
+    width = hypot(across[0], across[1])
     if width < 1.0:
         return 0.0
     along = float(np.dot(nose - left, across)) / width**2
-    return float(np.clip(1.0 - 1.6 * abs(along - 0.5), 0.0, 1.0))
+    return _unit(1.0 - 1.6 * abs(along - 0.5))
+
+
+def _unit(value: float) -> float:
+    """Cut a number off at 0 and 1."""
+    return min(1.0, max(0.0, float(value)))

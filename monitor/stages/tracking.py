@@ -64,8 +64,8 @@ class Tracker:
 
     def add(self, frame: Frame, faces: Sequence[DetectedFace]) -> None:
         """Take the faces found in the next frame; frames come in order of time."""
-        for track in self._open:
-            track.keep()
+        for followed in self._open:
+            followed.keep()
         if self._open and self._last is not None and _is_cut(self._last, frame.rgb):
             self._close(self._open)
         self._last = frame.rgb
