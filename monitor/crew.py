@@ -1,8 +1,8 @@
 """A crew of threads that empties the queue: each drives one item while the next ones are being decoded.
 
 The feeder claims items in small batches and starts their decoders, so that decoding, which happens in
-processes of its own, overlaps with the models. A clerk writes the ends of looks that found nobody, many in
-one transaction. A pulse keeps the leases alive.
+processes of its own, overlaps with the models. Small pictures of one hand share a decoder's child. A clerk
+writes the ends of looks that found nobody, many in one transaction. A pulse keeps the leases alive.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ LEDGER_DOWN_S = 2.0
 CLAIMED_PER_THREAD = 8
 """Items claimed at once, for each thread: a claim is a transaction, but what is held nobody else takes."""
 
+BEGUN_PER_THREAD = 2
+"""Items begun ahead of each thread: enough to claim and begin the next ones meanwhile. A film has a decoder
+from here on, and those take memory."""
+
 MOST_ENDS = 32
 """Ends written in one transaction."""
 
@@ -70,7 +74,7 @@ class Crew:
         self._seen = seen
         self._owner = f"{os.uname().nodename}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._name = f"{claims.WORKER}{self._owner}"
-        self._begun: queue.Queue[Begun | None] = queue.Queue(maxsize=self._threads)
+        self._begun: queue.Queue[Begun | None] = queue.Queue(maxsize=BEGUN_PER_THREAD * self._threads)
         self._ends: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._busy = 0
         self._owed: list[Hold] = []

@@ -3,7 +3,8 @@
 Hostile bytes never meet a decoder in this process. A small zygote (decoding_zygote.py) forks one child
 per item; the child gives up everything but computing (decoding_sandbox.py), decodes, and writes raw
 frames into a pipe that holds about one frame. So memory is bounded, and the next item is being decoded
-while this one is looked at. Linux only.
+while this one is looked at. Small pictures that came through the same hands may share a child: see
+decoding_shared.py for what shares, and why nobody else does. Linux only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The small process that forks one child per item: one for pictures, and one for video and sound.
+"""The small process that forks one child per job: one for pictures, and one for video and sound.
 
 They are two since a fork costs by what is imported, and pictures, the most of the media, need no FFmpeg.
 
@@ -6,8 +6,8 @@ It holds no secrets: it is started anew with an empty environment, imports the d
 A fork of it costs a few milliseconds, where starting Python and importing the decoders costs half a
 second. It never looks into an item itself.
 
-The parent sends, per item, a job and three descriptors: the bytes, the line for what is decoded, and
-the life line. When the parent hangs up the life line, the child is killed; when the child ends, its
+The parent sends a job (one item, or a few small pictures in a row) and three descriptors: the bytes, the
+line for what is decoded, and the life line. When the parent hangs up the life line, the child is killed; when the child ends, its
 wait status is written there. When the parent is gone, all children go, and so does this process.
 """
 
