@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, insert, or_, update
 from sqlmodel import Session, col, select
 
-from monitor.db import reading, utc_now, writing
+from monitor.db import UtcDateTime, reading, utc_now, writing
 from monitor.errors import BlobMissing, LeaseLost, LikenessError, NotFound
 from monitor.neighbours import Hands, hands_of
 from monitor.tables import Lease, MediaItem, StageRun
@@ -110,14 +110,7 @@ def claim(engine: Engine, owner: str, lease_s: float, limit: int) -> list[Work]:
     now = utc_now()
     with writing(engine) as session:
         _fail_poison(session, now)
-        rows = session.exec(
-            select(MediaItem)
-            .where(col(MediaItem.state).in_(WAITING), col(MediaItem.blob_id).is_not(None))
-            .where(or_(col(MediaItem.lease_until).is_(None), col(MediaItem.lease_until) < now))
-            .order_by(col(MediaItem.received_at), col(MediaItem.id))
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        ).all()
+        rows = session.exec(_FREE.limit(limit), params={"now": now}).all()
         hands = hands_of(session, [MediaId(row.id) for row in rows]) if rows else {}
         taken = [_work(row, row.attempts + 1, hands.get(MediaId(row.id), frozenset())) for row in rows]
         values = {
@@ -297,6 +290,24 @@ _END = (
 """Ends one item; the statement is put together once and sent with many items' values."""
 
 
+_NOW = bindparam("now", type_=UtcDateTime())
+
+_FREE = (
+    select(MediaItem)
+    .where(col(MediaItem.state).in_(WAITING), col(MediaItem.blob_id).is_not(None))
+    .where(or_(col(MediaItem.lease_until).is_(None), col(MediaItem.lease_until) < _NOW))
+    .order_by(col(MediaItem.received_at), col(MediaItem.id))
+    .with_for_update(skip_locked=True)
+)
+_DEAD = (
+    select(MediaItem)
+    .where(col(MediaItem.state).in_(WAITING), col(MediaItem.lease_owner).is_not(None))
+    .where(col(MediaItem.lease_until) < _NOW, col(MediaItem.attempts) >= MAX_DEATHS)
+    .with_for_update(skip_locked=True)
+)
+"""What may be claimed, and what has killed its workers. Put together once: that takes longer than asking."""
+
+
 def _looked(looked: Looked, now: datetime) -> dict[str, Any]:
     return {
         "gallery_seq": looked.gallery_seq,
@@ -314,13 +325,7 @@ def _end_of(ending: Ending, now: datetime) -> dict[str, Any]:
 
 
 def _fail_poison(session: Session, now: datetime) -> None:
-    dead = session.exec(
-        select(MediaItem)
-        .where(col(MediaItem.state).in_(WAITING), col(MediaItem.lease_owner).is_not(None))
-        .where(col(MediaItem.lease_until) < now, col(MediaItem.attempts) >= MAX_DEATHS)
-        .with_for_update(skip_locked=True)
-    ).all()
-    for row in dead:
+    for row in session.exec(_DEAD, params={"now": now}).all():
         row.failed_stage, row.failed_code = NEXT_STAGE[row.state], WORKER_DIED
         row.failed_reason = f"{row.attempts} workers died while they looked at it"
         row.state, row.lease_owner, row.lease_until, row.done_at = "failed", None, None, now

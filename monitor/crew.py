@@ -52,6 +52,9 @@ MOST_ENDS = 32
 ENDS_WAIT_S = 0.25
 """How long an end waits for others at most: a transaction costs about the same for one as for many."""
 
+ENDS_LOOK_S = 0.02
+"""How often it is looked whether others have come."""
+
 PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
 
@@ -184,19 +187,21 @@ class Crew:
 
     def _some_ends(self) -> tuple[list[Outcome], bool]:
         """Wait for an end and for those that soon follow it; say whether more may come."""
-        some: list[Outcome] = []
-        until = float("inf")
-        while not some or (len(some) < MOST_ENDS and self._busy > len(some)):
-            left_s = min(threading.TIMEOUT_MAX, max(0.0, until - time.monotonic()))
+        first = self._ends.get()
+        some = [] if first is None else [first]
+        until = time.monotonic() + ENDS_WAIT_S
+        while some and len(some) < MOST_ENDS:
             try:
-                outcome = self._ends.get(timeout=left_s)
+                outcome = self._ends.get_nowait()
             except queue.Empty:
-                break
+                if self._busy <= len(some) or time.monotonic() > until:
+                    break
+                time.sleep(ENDS_LOOK_S)  # a thread that waited in `get` would be woken by every end
+                continue
             if outcome is None:
                 return some, False
             some.append(outcome)
-            until = min(until, time.monotonic() + ENDS_WAIT_S)
-        return some, True
+        return some, bool(some)
 
     def _ended(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

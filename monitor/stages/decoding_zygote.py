@@ -7,8 +7,9 @@ A fork of it costs a few milliseconds, where starting Python and importing the d
 second. It never looks into an item itself.
 
 The parent sends a job (one item, or a few small pictures in a row) and three descriptors: the bytes, the
-line for what is decoded, and the life line. When the parent hangs up the life line, the child is killed; when the child ends, its
-wait status is written there. When the parent is gone, all children go, and so does this process.
+line for what is decoded, and the life line. When the parent hangs up the life line, the child is killed;
+when the child ends, its wait status is written there. When the parent is gone, all children go, and so does
+this process.
 """
 
 from __future__ import annotations
