@@ -60,7 +60,7 @@ bench: models  ## the measurements behind every number in README, written into R
 	$(LIKENESS) bench demo --json monitor/bench/results/demo.json
 	$(LIKENESS) bench faces --data $(LIKENESS_DATA)/faces/lfw-dev --json monitor/bench/results/faces.json
 	$(LIKENESS) bench voices --data $(LIKENESS_DATA)/voices/real/librispeech-test-other --json monitor/bench/results/voices.json
-	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --limit 400 --json monitor/bench/results/pipeline.json
+	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --limit 200 --json monitor/bench/results/pipeline.json
 	$(LIKENESS) bench readme
 
 readme: setup  ## README's tables again, from the kept results and the program

@@ -24,7 +24,7 @@ from monitor.claims import Hold
 from monitor.errors import LeaseLost, StorageFull
 from monitor.neighbours import groups
 from monitor.pipeline import begin, forget, look
-from monitor.stages.decoding_shared import MOST_TOGETHER
+from monitor.stages.decoding_shared import MOST_TOGETHER, SHARED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ IDLE_S = 0.25
 LEDGER_DOWN_S = 2.0
 """How long to wait for a database that does not answer, or a disk that is full, before asking again."""
 
-CLAIMED_PER_THREAD = 8
+CLAIMED_PER_THREAD = 16
 """Items claimed at once, for each thread: a claim is a transaction, but what is held nobody else takes."""
 
 BEGUN_PER_THREAD = 2
@@ -115,7 +115,7 @@ class Crew:
             try:
                 self._hand_back()
                 found = claims.claim(self._tools.engine, self._owner, self._lease_s, most)
-                for neighbours in groups(found, MOST_TOGETHER):
+                for neighbours in groups(found, MOST_TOGETHER, SHARED_BYTES):
                     for begun in self._begin(neighbours):
                         self._offer(begun, stop)
                 if not found and once and self._all_done():

@@ -15,6 +15,7 @@ from monitor.crew import Crew
 from monitor.db import reading, utc_now
 from monitor.errors import LikenessError, StorageError
 from monitor.ledger import open_ledger
+from monitor.ml.warm import warm
 from monitor.tables import BlobRow, MediaItem
 from monitor.values import BlobId
 
@@ -57,6 +58,7 @@ def run_worker(
     engine = open_ledger(settings)
     try:
         with build_tools(settings, engine) as tools:
+            warm(tools.pack, settings.threads)
             rounds = _Rounds(tools, teller(settings, engine, tools.keks))
             side = threading.Thread(target=rounds.keep_going, name="rounds")
             side.start()

@@ -41,23 +41,25 @@ def hands_of(session: Session, media_ids: Collection[MediaId]) -> dict[MediaId, 
     return {media_id: frozenset() if () in some else frozenset(some) for media_id, some in hands.items()}
 
 
-def groups(works: Sequence[Work], most: int) -> Iterator[list[Work]]:
-    """Put still pictures of the same hands together, at most `most`; everything else comes alone.
+def groups(works: Sequence[Work], most: int, largest: int) -> Iterator[list[Work]]:
+    """Put still pictures of the same hands together, at most `most` of at most `largest` bytes each.
 
+    Everything else comes alone, so that many large items are never being decoded at once.
     Items keep their order, but for those that come earlier with a neighbour.
     """
     waiting = list(works)
     while waiting:
         first = waiting[0]
-        same = [w for w in waiting if _may_share(first, w)][:most] if first.hands else []
+        same = [w for w in waiting if _may_share(first, w, largest)][:most] if first.hands else []
         group = same or [first]
         taken = {work.media_id for work in group}
         waiting = [work for work in waiting if work.media_id not in taken]
         yield group
 
 
-def _may_share(one: Work, other: Work) -> bool:
-    return one.kind is other.kind is MediaKind.IMAGE and one.hands == other.hands
+def _may_share(one: Work, other: Work, largest: int) -> bool:
+    small = max(one.size_bytes, other.size_bytes) <= largest
+    return small and one.kind is other.kind is MediaKind.IMAGE and one.hands == other.hands
 
 
 def _hand(place: MediaOrigin) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from monitor.assembly import build_tools
 from monitor.crew import Crew
 from monitor.ledger import open_ledger
+from monitor.ml.warm import warm
 from monitor.settings import load_settings
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def main(report: Path) -> None:
     outcomes: list[Outcome] = []
     with build_tools(settings, engine) as tools:
         crew = Crew(tools, threads=settings.threads, lease_s=settings.lease_seconds, seen=outcomes.append)
+        warm(tools.pack, settings.threads)  # as a worker does before it begins
         began = time.perf_counter()
         crew.run(threading.Event(), once=True)
         seconds = time.perf_counter() - began

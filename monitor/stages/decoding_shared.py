@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from monitor.values import MediaKind
 
-MOST_TOGETHER = 16
-"""Pictures of one child. More save little: its share of the fork is a third of a millisecond by then."""
+MOST_TOGETHER = 32
+"""Pictures of one child. More save little: its share of the fork is a quarter of a millisecond by then."""
 
 SHARED_BYTES = 512 * 1024
 """Largest file that shares a child."""

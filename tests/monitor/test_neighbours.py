@@ -23,10 +23,15 @@ PAGE = {
 }
 
 
-def put(engine: Engine, *places: dict[str, str], kind: MediaKind = MediaKind.IMAGE) -> MediaId:
+SMALL = 1000
+
+
+def put(
+    engine: Engine, *places: dict[str, str], kind: MediaKind = MediaKind.IMAGE, size_bytes: int = 3
+) -> MediaId:
     media_id = uuid.uuid4().hex
     with writing(engine) as session:
-        session.add(MediaItem(id=media_id, sha256=media_id, kind=kind, size_bytes=3, blob_id="b"))
+        session.add(MediaItem(id=media_id, sha256=media_id, kind=kind, size_bytes=size_bytes, blob_id="b"))
         session.flush()
         for place in places:
             session.add(MediaOrigin.model_validate({"media_id": media_id, "seen_at": utc_now(), **place}))
@@ -35,7 +40,7 @@ def put(engine: Engine, *places: dict[str, str], kind: MediaKind = MediaKind.IMA
 
 def grouped(engine: Engine, most: int = 8) -> list[list[MediaId]]:
     works = claims.claim(engine, "me", 60, 20)
-    return [[work.media_id for work in group] for group in neighbours.groups(works, most)]
+    return [[work.media_id for work in group] for group in neighbours.groups(works, most, SMALL)]
 
 
 def test_pictures_of_one_page_and_host_share(engine: Engine) -> None:
@@ -97,3 +102,9 @@ def test_only_still_pictures_share_and_not_too_many(engine: Engine) -> None:
 def test_an_item_without_a_place_shares_with_nobody(engine: Engine) -> None:
     ids = [put(engine), put(engine)]
     assert grouped(engine) == [[one] for one in ids]
+
+
+def test_a_large_picture_comes_alone(engine: Engine) -> None:
+    first, large = put(engine, PAGE), put(engine, PAGE, size_bytes=SMALL + 1)
+    third = put(engine, PAGE)
+    assert grouped(engine) == [[first, third], [large]]
