@@ -16,7 +16,8 @@ class Subject(SQLModel, table=True):
 
     `sealed_profile` holds name, e-mail, phone and how identity was checked. `reference_public` is the
     subject's own HPKE key: whoever holds it can put a reference in and open none, because its private
-    half is sealed with the subject's key and dies with it.
+    half is sealed with the subject's key and dies with it. `asked_for_pack` names the pack of models for
+    which the subject was asked for new samples, since none were kept.
     """
 
     __tablename__ = "subject"
@@ -25,6 +26,7 @@ class Subject(SQLModel, table=True):
     sealed_profile: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     reference_public: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     sealed_reference_private: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    asked_for_pack: str | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 

@@ -59,11 +59,91 @@ class Template(SQLModel, table=True):
     model_id: str
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     quality: float
+    reference_id: str | None = Field(default=None, index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 
+class Lookalike(SQLModel, table=True):
+    """A negative template: somebody whom a subject called "not me", sealed with a key of its own.
+
+    `wrapped` is that key under a key-encryption key; deleting the row destroys it. `expires_at` is when that
+    happens by itself.
+    """
+
+    __tablename__ = "lookalike"
+    id: str = Field(primary_key=True)
+    subject_id: str = Field(sa_column=of_subject())
+    finding_id: str = Field(
+        sa_column=Column(ForeignKey("finding.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    modality: str
+    model_id: str
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    kek_id: str = Field(index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
+    expires_at: datetime = Field(sa_column=moment(index=True))
+
+
+class Dismissal(SQLModel, table=True):
+    """A finding that its subject called "not me". `state` is due, learnt, nothing_to_learn or undone."""
+
+    __tablename__ = "dismissal"
+    finding_id: str = Field(sa_column=Column(ForeignKey("finding.id", ondelete="CASCADE"), primary_key=True))
+    subject_id: str = Field(sa_column=of_subject())
+    state: str = Field(default="due", index=True)
+    reason: str = ""
+    at: datetime = Field(default_factory=utc_now, sa_column=moment(index=True))
+
+
+class ScoreCount(SQLModel, table=True):
+    """How many scores of people who were not taken for a subject fell into one bin on one day.
+
+    Counts only: no vector, no subject, no item. `bin` -1 counts all comparisons of that day.
+    """
+
+    __tablename__ = "score_count"
+    day: str = Field(primary_key=True)
+    modality: str = Field(primary_key=True)
+    model_id: str = Field(primary_key=True)
+    bin: int = Field(primary_key=True)
+    count: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+
+class Budget(SQLModel, table=True):
+    """The dial that the operator set, in one row: `id` is 1. No row: the default of monitor/budget.py."""
+
+    __tablename__ = "budget"
+    id: int = Field(default=1, primary_key=True)
+    false_alerts_per_month: float
+    faces_per_day: int = Field(sa_column=Column(BigInteger, nullable=False))
+    at: datetime = Field(default_factory=utc_now, sa_column=moment())
+
+
+class SubjectBudget(SQLModel, table=True):
+    """The tighter dial of one subject."""
+
+    __tablename__ = "subject_budget"
+    subject_id: str = Field(sa_column=Column(ForeignKey(SUBJECT, ondelete="CASCADE"), primary_key=True))
+    false_alerts_per_month: float
+    at: datetime = Field(default_factory=utc_now, sa_column=moment())
+
+
+class ModelSwitch(SQLModel, table=True):
+    """One change of the models, from pack to pack. `state` is running, done or cancelled."""
+
+    __tablename__ = "model_switch"
+    id: str = Field(primary_key=True)
+    from_pack: str
+    to_pack: str
+    state: str = Field(default="running", index=True)
+    started_at: datetime = Field(default_factory=utc_now, sa_column=moment())
+    ended_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+
+
 class GalleryEvent(SQLModel, table=True):
-    """What the galleries of all processes follow: `add` of a template, `erase` of a subject.
+    """What the galleries of all processes follow: `add` of a template, `erase` of a subject, and `learn` and
+    `unlearn` of a lookalike, whose id then stands in `template_id`.
 
     Written in the same transaction as the change. No foreign keys: an erasure must outlive its subject.
     """

@@ -265,6 +265,24 @@ class Candidate:
     appearance: FaceTrack | SpeechTurn
 
 
+TALLY_BINS = 50
+"""Bins of a Tally: each 0.02 of cosine wide, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many comparisons of one item were with whom they should not be, by score: counts and nothing else.
+
+    `comparisons` counts probes times enrolled subjects; `counts` has TALLY_BINS numbers: best scores of pairs
+    that were not taken for a match. Low bins may be incomplete, since only the nearest subjects are scored.
+    """
+
+    modality: Modality
+    model_id: ModelId
+    comparisons: int
+    counts: tuple[int, ...]
+
+
 class SyntheticStatus(StrEnum):
     """What is known about an item being synthetic. DECLARED: the file says so itself."""
 
