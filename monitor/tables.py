@@ -142,9 +142,9 @@ class ModelSwitch(SQLModel, table=True):
 
 
 class GalleryEvent(SQLModel, table=True):
-    """What the galleries of all processes follow: `add` of a template, `erase` of a subject, and `learn` and
-    `unlearn` of a lookalike, whose id then stands in `template_id`.
+    """What the galleries of all processes follow.
 
+    `add` of a template, `erase` of a subject, `learn` and `unlearn` of a lookalike, named by `template_id`.
     Written in the same transaction as the change. No foreign keys: an erasure must outlive its subject.
     """
 

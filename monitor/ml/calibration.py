@@ -1,8 +1,8 @@
 """How a score reads: how much likelier the same person makes it, and how many strangers reach it.
 
-A cosine means nothing by itself. `Calibration` holds what a measurement on labelled people, split by person,
-said of one recogniser: a line from cosine to log-likelihood ratio (logistic calibration, Brummer and du Preez,
-"Application-independent evaluation of speaker detection", 2006), and the tail of the strangers' scores.
+A cosine means nothing by itself. `Calibration` holds what a measurement on labelled people, split by
+person, said of one recogniser: a line from cosine to log-likelihood ratio (logistic calibration, Brummer and
+du Preez, "Application-independent evaluation of speaker detection", 2006), and the tail of strangers' scores.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MOST_LLR = 30.0
 class Calibration:
     """What was measured of one recogniser on one data set.
 
-    `scale` and `offset` give the natural logarithm of the likelihood ratio: scale * cosine + offset. `tail` is
-    (cosine, log10 of the false match rate per comparison), rising in the first and falling in the second;
+    `scale` and `offset` give the natural logarithm of the likelihood ratio: scale * cosine + offset. `tail`
+    is (cosine, log10 of the false match rate per comparison), rising in the first and falling in the second;
     between two points it is a line, and the last line goes on beyond what could be measured.
     """
 
