@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ class Request:
 
     `data` is the folder to measure on (None where a bench makes its own); `seed` fixes every random choice;
     `limit` is how many items are taken at most, 0 for all; `progress` is told what is being done, how many
-    items are done and how many there are.
+    items are done and how many there are. `errata` says whether known wrong labels are put right.
     """
 
     settings: Settings
@@ -28,6 +28,7 @@ class Request:
     seed: int
     limit: int
     progress: Callable[[str, int, int], None]
+    errata: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All figures of one run, and what they were measured with."""
+    """All figures of one run, and what they were measured with.
+
+    `pack` names the model pack, where one was used. `table` is the same for people, as Markdown; `plots` are
+    pictures by file name, the words for those who cannot see them beside (`NAME.txt`).
+    """
 
     name: str
     figures: Mapping[str, Figure]
@@ -60,6 +65,9 @@ class Result:
     device: str
     model_ids: tuple[str, ...]
     date: str
+    pack: str = ""
+    table: str = ""
+    plots: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def today(
@@ -73,8 +81,11 @@ class Result:
         """Put a result together that was measured just now."""
         data_set = request.data.resolve().name if request.data else name
         date = datetime.now(UTC).date().isoformat()
-        return cls(name, figures, data_set, request.seed, device, model_ids, date)
+        if not request.errata:
+            data_set += ", labels as they came"
+        return cls(name, figures, data_set, request.seed, device, model_ids, date, request.settings.pack)
 
     def as_json(self) -> str:
         """Write the flat object `figures` beside what is needed to repeat it."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        said = {name: value for name, value in asdict(self).items() if name not in {"table", "plots"}}
+        return json.dumps(said, indent=2, sort_keys=True) + "\n"

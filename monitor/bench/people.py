@@ -30,15 +30,19 @@ class Labelled:
     person: int
 
 
-def read_people(data: Path | None, suffixes: frozenset[str], limit: int) -> tuple[Labelled, ...]:
-    """List the files of a data folder with their persons, the errata applied; `limit` 0 takes all.
+def read_people(
+    data: Path | None, suffixes: frozenset[str], limit: int, *, errata: bool = True
+) -> tuple[Labelled, ...]:
+    """List the files of a data folder with their persons; `limit` 0 takes all.
+
+    `errata` puts the labels right that are known to be wrong.
 
     Raises ConfigError when there is no such folder, or fewer than two people in it.
     """
     if data is None or not data.is_dir():
         msg = f"{data or 'no folder'} is not a data set"
         raise ConfigError(msg, hint="Give a folder that holds one folder per person with --data.")
-    dropped, same = _errata(data)
+    dropped, same = _errata(data) if errata else (set(), {})
     folders = sorted(path for path in data.iterdir() if path.is_dir())
     numbers: dict[str, int] = {}
     files: list[Labelled] = []

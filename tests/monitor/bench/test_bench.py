@@ -141,7 +141,7 @@ def test_a_result_is_written_with_all_that_repeats_it() -> None:
     result = Result.today("faces", {"faces.x": Figure.exact(3.0, "count")}, request(), "cpu", ("m@1/p",))
     written = json.loads(result.as_json())
     assert written["figures"] == {"faces.x": {"value": 3.0, "low": 3.0, "high": 3.0, "n": 1, "unit": "count"}}
-    assert set(written) == {"name", "figures", "data_set", "seed", "device", "model_ids", "date"}
+    assert set(written) == {"name", "figures", "data_set", "seed", "device", "model_ids", "date", "pack"}
 
 
 def test_every_bench_is_listed_in_a_line() -> None:
