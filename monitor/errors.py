@@ -13,6 +13,7 @@
     │   ├── DeviceMissing         a GPU was asked for and is not there
     │   ├── PackUnknown
     │   └── ModelMismatch         vectors of two models must never meet
+    │       └── BadVector         NaN, infinite, zero or not of length 1: nothing can be compared with it
     ├── MediaError                this item cannot be looked at; it is kept, marked, and can be retried
     │   ├── EmptyMedia
     │   ├── NotMedia              neither picture, video nor sound by its own bytes
@@ -25,6 +26,7 @@
     │   ├── NoFace / SeveralFaces / FaceTooPoor
     │   ├── TooLittleSpeech / SeveralVoices
     │   └── OtherPerson           the samples do not show the same person
+    ├── BudgetInvalid             false alerts or faces a day that are none, or a subject's that would loosen
     ├── ContactInvalid            an e-mail address or phone number that nothing can be sent to
     ├── GalleryNotReady           retry: "could not look" is not "found nothing"
     ├── LeaseLost                 somebody else has the item now
@@ -153,6 +155,12 @@ class ModelMismatch(ModelError):
     code = "model_mismatch"
 
 
+class BadVector(ModelMismatch):
+    """A vector is NaN, infinite, zero or not of length 1. Its score with anybody would mean nothing."""
+
+    code = "bad_vector"
+
+
 class MediaError(LikenessError):
     """This item cannot be looked at. It is kept, marked with stage and code, and can be retried."""
 
@@ -243,6 +251,12 @@ class OtherPerson(SampleError):
     """The sample does not look or sound like the person in the other samples."""
 
     code = "other_person"
+
+
+class BudgetInvalid(LikenessError):
+    """A budget of false alerts that is no number to keep, or a subject's that is looser than the operator's."""
+
+    code = "budget_invalid"
 
 
 class ContactInvalid(LikenessError):

@@ -208,12 +208,18 @@ class FaceTrack:
 
 @dataclass(frozen=True, slots=True)
 class SpeechTurn:
-    """One stretch of speech. `sound` holds the speech alone; `net_speech_s` is its length."""
+    """One stretch of speech of one voice. `sound` holds the speech alone; `net_speech_s` is its length.
+
+    `speaker` numbers the voices of one item in order of their first word; `pieces` are the seconds at which
+    this one speaks, in order, and empty where nobody told them apart from `span`.
+    """
 
     turn: int
     span: Span
     sound: Sound
     net_speech_s: float
+    speaker: int = 0
+    pieces: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +254,24 @@ class Probe:
     qualities: NDArray[np.float32]
 
 
+class Doubt(StrEnum):
+    """Why a score that is high enough for an alert goes to a human first; see stages/match.py."""
+
+    TIE = "tie"
+    WEAK = "weak"
+    FEW_SAMPLES = "few_samples"
+    LOOKALIKE = "lookalike"
+    OTHER_SPEAKER = "other_speaker"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An enrolled subject who may be the one who appears.
 
-    `score` is the cosine in [-1, 1] that the thresholds of the pack are set on; `margin` is the
-    distance to the second-best subject (or to -1 where there is none).
+    `score` is the cosine in [-1, 1] that the thresholds are set on; `margin` is the distance to the
+    second-best subject, or to -1 where nobody else is enrolled and a margin says nothing. `llr` is the natural
+    logarithm of the likelihood ratio that the pack's calibration gives the score, 0 where there is none.
+    `lookalike` is the best cosine to a known lookalike of the subject, -1 where there is none.
     """
 
     subject_id: SubjectId
@@ -262,6 +280,24 @@ class Candidate:
     score: float
     margin: float
     band: Band
+    appearance: FaceTrack | SpeechTurn
+    llr: float = 0.0
+    lookalike: float = -1.0
+    doubts: tuple[Doubt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """How an appearance of the other kind compares with a subject who was found: a voice, where a face was.
+
+    `sure` says that it was good enough (WEAK, two seconds of speech) for a low score to mean something.
+    """
+
+    subject_id: SubjectId
+    modality: Modality
+    score: float
+    llr: float
+    sure: bool
     appearance: FaceTrack | SpeechTurn
 
 
@@ -314,12 +350,22 @@ class SyntheticAssessment:
     not_covered: str
 
 
+class Agreement(StrEnum):
+    """What face and voice of one item say of each other. ALONE: there was nothing to compare with."""
+
+    ALONE = "alone"
+    BOTH = "both"
+    FACE_NOT_VOICE = "face_not_voice"
+    VOICE_NOT_FACE = "voice_not_face"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """For one subject in one item: is it me (face, voice), and is it synthetic.
 
     `face` and `voice` hold the candidates in order of score; one of them may be empty. `reasons` and
-    `against` are whole sentences for people.
+    `against` are whole sentences for people. `llr` is the natural logarithm of the likelihood ratio of all
+    that was counted together, 0 where the pack has no calibration.
     """
 
     subject_id: SubjectId
@@ -329,3 +375,5 @@ class Verdict:
     synthetic: SyntheticAssessment
     reasons: tuple[str, ...]
     against: tuple[str, ...]
+    agreement: Agreement = Agreement.ALONE
+    llr: float = 0.0
