@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from monitor.errors import BudgetInvalid, NotFound
+from monitor.ml.calibration import REVIEW_TIMES
 from monitor.tables import Budget, SubjectBudget, SubjectKey
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 DAYS = 30
 """Days of a month."""
-
-REVIEW_TIMES = 30
-"""How many times as many strangers may come to a human look as to the person: one a day for each alert a
-month."""
 
 ALERT_MOST = 1e-4
 """Largest false match rate of an alert, however few faces a day there are. Few faces are also few of the
@@ -53,7 +50,7 @@ class Allowance:
 
     @property
     def review_fmr(self) -> float:
-        """False match rate of one comparison that a human look may have."""
+        """False match rate of one comparison that a human look may have: one a day for an alert a month."""
         return min(REVIEW_MOST, REVIEW_TIMES * self.alert_fmr)
 
     def tightened(self, false_alerts_per_month: float | None) -> Allowance:

@@ -31,6 +31,7 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
 
     import cv2  # noqa: PLC0415 - half a second that a process without models does not spend
 
+    from monitor.budget import Dial, halves_of  # noqa: PLC0415
     from monitor.gallery import Gallery, models_of  # noqa: PLC0415
     from monitor.ml.packs import load_pack  # noqa: PLC0415
     from monitor.pipeline import Tools  # noqa: PLC0415
@@ -51,5 +52,6 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
             pack=pack,
             gallery=gallery,
             decoder=decoder,
+            dial=held.enter_context(Dial(engine, halves_of(pack))),
             keep_original_bytes=settings.keep_original_mb * MEBIBYTE,
         )

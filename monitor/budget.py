@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Float, String, cast, func, literal, null, select, union_all
@@ -29,6 +30,7 @@ from monitor.allowance import Allowance
 from monitor.db import reading, utc_now
 from monitor.errors import StorageError
 from monitor.live_scores import ALL, LEVEL, NOTHING_YET, WINDOW, Lift, LiveScores, Place, day_of, lift_of
+from monitor.ml.calibration import own_path, read_calibration, thresholds_at
 from monitor.tables import Budget, ScoreCount, SubjectBudget, Template
 from monitor.values import TALLY_BINS, Modality, ModelId, SubjectId
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from monitor.ml.calibration import Calibration
     from monitor.ml.interfaces import Pack, Thresholds
+    from monitor.settings import Settings
     from monitor.values import Tally
 
 REFRESH_S = 3.0
@@ -77,6 +80,27 @@ def halves_of(pack: Pack) -> tuple[Half, ...]:
     )
 
 
+def halves_at_rest(settings: Settings) -> tuple[Half, ...]:
+    """Find the same without loading a model, for pages and verbs: as far as it is known from files.
+
+    A half that only its own model's folder tells of is left out. An operator's calibration of other models
+    than those that came with the program's one is passed over here as it is when the pack is loaded.
+    """
+    found = (_at_rest(modality, settings) for modality in Modality)
+    return tuple(Half(one.modality, thresholds_at(one), one) for one in found if one is not None)
+
+
+def _at_rest(modality: Modality, settings: Settings) -> Calibration | None:
+    own = own_path(settings.home, modality, settings.pack)
+    elsewhere = modality is Modality.VOICE and settings.speechbrain_dir is not None
+    with_us = files("monitor.ml").joinpath("calibrations", own.name)
+    shipped = read_calibration(with_us) if with_us.is_file() and not elsewhere else None
+    made_here = read_calibration(own) if own.is_file() else None
+    if made_here is None or (shipped is not None and shipped.model_id != made_here.model_id):
+        return shipped
+    return made_here
+
+
 @dataclass(frozen=True)
 class Dialled:
     """One half under one allowance, with what strangers have scored lately."""
@@ -106,30 +130,17 @@ class Dialled:
         A subject who is not recognised raises the live tail. Were this raised with it, more of that subject
         would go unrecognised, and so on; as it is, what an alert loses comes to a human look.
         """
-        calibration = self.half.calibration
-        return (
-            self.half.thresholds.review
-            if calibration is None
-            else calibration.score_at(self.allowance.review_fmr)
-        )
+        return self._measured(self.allowance).review
+
+    @property
+    def measured_alert(self) -> float:
+        """The cosine from which on the person is told, before live scores raised it."""
+        return max(self._measured(self.allowance).alert, self.review)
 
     def thresholds_at(self, allowance: Allowance) -> Thresholds:
         """Give the thresholds of somebody with this allowance, which is the operator's or a tighter one."""
-        calibration = self.half.calibration
-        if calibration is None:
-            return self.half.thresholds
-        alert = self.lift.raised(calibration.score_at(allowance.alert_fmr))
-        return replace(
-            self.half.thresholds,
-            alert=max(alert, self.review),
-            review=self.review,
-            model_id=ModelId(calibration.model_id),
-            data_set=calibration.data_set,
-            date=calibration.date,
-            people=calibration.people,
-            genuine=calibration.genuine,
-            impostor=calibration.impostor,
-        )
+        found = self._measured(allowance)
+        return replace(found, alert=max(self.lift.raised(found.alert), self.review), review=self.review)
 
     def fmr(self, score: float) -> float | None:
         """Share of strangers' comparisons that reach a cosine, by the live tail where it is the higher one.
@@ -138,6 +149,12 @@ class Dialled:
         """
         calibration = self.half.calibration
         return None if calibration is None else calibration.fmr(self.lift.measured(score))
+
+    def _measured(self, allowance: Allowance) -> Thresholds:
+        calibration = self.half.calibration
+        if calibration is None:
+            return self.half.thresholds
+        return thresholds_at(calibration, allowance.alert_fmr, allowance.review_fmr)
 
 
 class Standing:

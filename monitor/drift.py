@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from monitor import log as logs
 from monitor.live_scores import LEAST_COMPARISONS, edge, lowest_reference, whole_bins_below
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from monitor.live_scores import LiveScores
     from monitor.ml.calibration import Calibration
 
@@ -41,6 +44,9 @@ class State(StrEnum):
     OK = "ok"
     WATCH = "watch"
     ALARM = "alarm"
+
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,22 @@ def of_alerts(actual: int, expected: float | None) -> Drift:
     state = judge(actual, expected) if actual >= LEAST_ALARMING else State.OK
     more = {State.OK: ".", State.WATCH: ": more than chance explains.", State.ALARM: ": far too many."}
     return Drift("alerts", state, f"{said}, {expected:,.2g} were expected{more[state]}", actual, expected)
+
+
+class Alarm:
+    """Says into the log what has changed, once. At its start everything is taken for well."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, State] = {}
+
+    def hear(self, drifts: Iterable[Drift]) -> None:
+        """Take the newest comparisons."""
+        for one in drifts:
+            if one.state is self._states.get(one.of, State.OK):
+                continue
+            self._states[one.of] = one.state
+            say = log.info if one.state is State.OK else log.warning
+            say("drift", of=one.of, state=one.state.value, said=one.sentence)
 
 
 def judge(actual: int, expected: float) -> State:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.blobs import BlobStore
+    from monitor.budget import Dial
     from monitor.crypto import IntakeOpener, KeyEncryptionKeys
     from monitor.gallery import Gallery
     from monitor.ml.interfaces import Pack, Thresholds
@@ -60,6 +61,7 @@ class Tools:
     pack: Pack
     gallery: Gallery
     decoder: Decoder
+    dial: Dial
     keep_original_bytes: int
 
 

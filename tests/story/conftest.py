@@ -12,6 +12,7 @@ from sqlmodel import select
 
 from monitor import claims, findings, subject_keys
 from monitor.blobs import BlobStore
+from monitor.budget import Dial, halves_of
 from monitor.crew import Crew
 from monitor.db import reading, utc_now, writing
 from monitor.gallery import Gallery, add_template, models_of
@@ -124,7 +125,7 @@ def running(
 ) -> Iterator[Watch]:
     """Run a watch on some database."""
     subject_keys.ensure_service_keys(engine, keks)
-    with Gallery(engine, keks, models_of(pack)) as gallery:
+    with Gallery(engine, keks, models_of(pack)) as gallery, Dial(engine, halves_of(pack)) as dial:
         gallery.start()
         tools = Tools(
             engine,
@@ -134,6 +135,7 @@ def running(
             pack,
             gallery,
             decoder,
+            dial,
             keep_original_bytes=2**20,
         )
         yield Watch(tools, Door(engine, blobs, subject_keys.intake_sealer(engine), 2**28))
