@@ -71,12 +71,15 @@ def review(
         str, typer.Argument(help="The incident to decide on. Empty: list those that wait.")
     ] = "",
     approve: Annotated[bool, typer.Option("--approve", help="It may be this person: tell them.")] = False,
-    dismiss: Annotated[bool, typer.Option("--dismiss", help="It is not this person: tell nobody.")] = False,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="It is not this person: tell nobody, and learn.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """List what waits for a human look, or decide on one of them. Looking and deciding are on record.
 
-    Findings wait here when the comparison alone is not sure enough to trouble the person.
+    Findings wait here when the comparison alone is not sure enough to trouble the person. What is dismissed
+    teaches the watch whom not to take for them; `undo` takes that back.
     """
     if incident_id and approve != dismiss:
         _decide(incident_id, approve=approve, as_json=as_json)
@@ -92,6 +95,56 @@ def review(
         _say_what_is_unsorted()
     else:
         _blocks(rows, "incident_id")
+
+
+@app.command("lookalikes")
+def lookalikes(
+    subject_id: Annotated[str, typer.Argument(help="The person; see `likeness subject list`.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """List what was called “not me” for a person, and what is kept of it. Looking is on record.
+
+    States: due (a worker learns from it soon), learnt (a sealed lookalike is kept until it expires),
+    nothing_to_learn (see why), undone.
+    """
+    from alerts.dismissed import dismissed
+    from monitor import audit
+    from monitor.db import reading, writing
+    from monitor.values import SubjectId
+
+    engine = _engine()
+    with reading(engine) as session:
+        rows = dismissed(session, SubjectId(subject_id))
+    with writing(engine) as session:
+        audit.record(session, _operator(), "lookalike.list", subject_id, rows=len(rows))
+    if as_json:
+        typer.echo(json.dumps([row.told() for row in rows]))
+    elif not rows:
+        typer.echo("Nothing was called “not me” for this person.")
+    else:
+        _blocks([row.told() for row in rows], "finding_id")
+
+
+@app.command("undo")
+def undo(
+    subject_id: Annotated[str, typer.Argument(help="The person; see `likeness subject list`.")],
+    incident_id: Annotated[str, typer.Argument(help="Id from `likeness alerts lookalikes`.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Undo a dismissal: what was learnt from it is destroyed. On record.
+
+    What the person dismissed counts as told again; what an operator dismissed waits for a review again.
+    """
+    from alerts import incidents
+    from monitor.db import writing
+    from monitor.values import SubjectId
+
+    with writing(_engine()) as session:
+        state = incidents.take_back(session, incident_id, SubjectId(subject_id), _operator()).state
+    if as_json:
+        typer.echo(json.dumps({"incident_id": incident_id, "state": state}))
+    else:
+        typer.echo(f"{incident_id}: undone; it is {state} again, and nothing learnt from it is left.")
 
 
 def _decide(incident_id: str, *, approve: bool, as_json: bool) -> None:

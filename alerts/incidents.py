@@ -2,7 +2,9 @@
 
 A band of `alert` is told. A band of `review` is held until an operator has looked, unless it is a copy
 of something that was told already. What an operator dismissed stays dismissed for its copies; a copy
-that scores as an alert is shown to the operator once more, never told by itself.
+that scores as an alert is shown to the operator once more, never told by itself. What the subject called
+"not me" stays so for its copies. Either decision teaches the watch (monitor/dismissals.py), from what was
+there when it was made and not from copies that nobody has looked at; `take_back` undoes it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session, col, select
 
 from alerts.tables import Alert, Incident, IncidentFinding
-from monitor import audit, findings
+from monitor import audit, dismissals, findings
 from monitor.errors import NotFound
 from monitor.tables import Finding, SubjectKey
 from monitor.values import Band, FindingId, SubjectId
@@ -37,9 +39,15 @@ class State(StrEnum):
     OPEN = "open"
     HELD = "held"
     DISMISSED = "dismissed"
+    NOT_ME = "not_me"
 
 
-FINDING_STATE = {State.OPEN: "told", State.HELD: "held", State.DISMISSED: "dismissed"}
+FINDING_STATE = {
+    State.OPEN: "told",
+    State.HELD: "held",
+    State.DISMISSED: dismissals.DISMISSED,
+    State.NOT_ME: dismissals.DISMISSED,
+}
 """What a finding is called in its incident. `told` means that the outbox answers for it now."""
 
 
@@ -154,16 +162,48 @@ def decide(session: Session, incident_id: str, *, approve: bool, actor: str, now
 
     Raises NotFound where no such incident is held.
     """
-    incident = session.get(Incident, incident_id, with_for_update=True)
+    incident = _take(session, incident_id)
     if incident is None or incident.state != State.HELD:
         msg = "no such incident is held"
         raise NotFound(msg, hint="`likeness alerts review` lists those that are.")
-    incident.state = State.OPEN if approve else State.DISMISSED
     incident.looked_at = now
-    for row in _rows(session, incident_id):
-        row.state = FINDING_STATE[State(incident.state)]
+    if approve:
+        _turn_back(session, incident, State.OPEN, actor)
+    else:
+        _dismiss(session, incident, State.DISMISSED, actor)
     action = "alert.approve" if approve else "alert.dismiss"
     audit.record(session, actor, action, incident.subject_id, incident=incident.id)
+    return incident
+
+
+def not_me(session: Session, incident_id: str, subject_id: SubjectId) -> None:
+    """Note that the subject says: this is not me. Audited and idempotent.
+
+    Raises NotFound where this subject was never told of such an incident.
+    """
+    incident = _take(session, incident_id)
+    if incident is None or incident.subject_id != subject_id or incident.state == State.HELD:
+        msg = "there is no such incident"
+        raise NotFound(msg)
+    if incident.state == State.OPEN:
+        _dismiss(session, incident, State.NOT_ME, "subject")
+
+
+def take_back(session: Session, incident_id: str, subject_id: SubjectId, actor: str) -> Incident:
+    """Undo a dismissal: what was learnt from it is forgotten. Audited; a second time it does nothing.
+
+    What the subject dismissed counts as told again, what an operator dismissed is held once more. Raises
+    NotFound where the subject has no such incident.
+    """
+    incident = _take(session, incident_id)
+    if incident is None or incident.subject_id != subject_id:
+        msg = "there is no such incident"
+        raise NotFound(msg)
+    if incident.state == State.NOT_ME:
+        _turn_back(session, incident, State.OPEN, actor)
+    elif incident.state == State.DISMISSED:
+        incident.looked_at = None
+        _turn_back(session, incident, State.HELD, actor)
     return incident
 
 
@@ -191,6 +231,28 @@ def _hold_subject(session: Session, subject_id: SubjectId) -> bool:
         .with_for_update(key_share=True)
     ).first()
     return row is not None
+
+
+def _take(session: Session, incident_id: str) -> Incident | None:
+    """Take an incident for the caller's transaction, after its subject: an erasure goes in this order."""
+    incident = session.get(Incident, incident_id)
+    if incident is None or not _hold_subject(session, SubjectId(incident.subject_id)):
+        return None
+    return session.get(Incident, incident_id, with_for_update=True)
+
+
+def _dismiss(session: Session, incident: Incident, state: State, actor: str) -> None:
+    incident.state = state
+    for row in _rows(session, incident.id):
+        dismissals.record(session, FindingId(row.id), SubjectId(row.subject_id), actor)
+
+
+def _turn_back(session: Session, incident: Incident, state: State, actor: str) -> None:
+    incident.state = state
+    for row in _rows(session, incident.id):
+        back_to = FINDING_STATE[state]
+        dismissals.undo(session, FindingId(row.id), SubjectId(row.subject_id), actor, back_to=back_to)
+        row.state = back_to
 
 
 def _known(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> dict[str, Known]:
@@ -234,7 +296,7 @@ def _new_incident(session: Session, view: findings.FindingView, now: datetime) -
 
 
 def _state_with(state: State, band: Band) -> State:
-    if band is not Band.ALERT or state is State.OPEN:
+    if band is not Band.ALERT or state in {State.OPEN, State.NOT_ME}:
         return state
     return State.OPEN if state is State.HELD else State.HELD
 

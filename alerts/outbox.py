@@ -221,13 +221,19 @@ def _prepared(post: Post, alert_id: str) -> tuple[Channel, Message] | None:
         alert = session.get(Alert, alert_id)
         incident = session.get(Incident, alert.incident_id) if alert is not None else None
         channel = next((one for one in post.channels if alert and one.name == alert.channel), None)
-        if alert is None or incident is None or channel is None or incident.state != incidents.State.OPEN:
+        if alert is None or incident is None or channel is None or not _is_told(alert, incident):
             return None
         views = incidents.findings_of(session, post.keks, incident.id)
     contact = post.contacts.contact(SubjectId(alert.subject_id))
     to = _address(channel, contact)
     looked_at = incident.looked_at is not None
     return channel, message_of(Envelope(alert, contact, to), views, post.links, looked_at=looked_at)
+
+
+def _is_told(alert: Alert, incident: Incident) -> bool:
+    """Say whether a message may go: of what the subject called "not me" only the link that they ask for."""
+    asked_for = alert.kind == "link" and incident.state == incidents.State.NOT_ME
+    return asked_for or incident.state == incidents.State.OPEN
 
 
 def _address(channel: Channel, contact: Contact) -> str:

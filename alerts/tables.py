@@ -22,8 +22,9 @@ def _of(target: str) -> Column[str]:
 class Incident(SQLModel, table=True):
     """One thing that happened to one subject, however many copies of it are found.
 
-    `state` is `open` (the subject is told), `held` (an operator looks first) or `dismissed` (an
-    operator said: not this person). `looked_at` is when an operator decided, empty if none did.
+    `state` is `open` (the subject is told), `held` (an operator looks first), `dismissed` (an operator said:
+    not this person) or `not_me` (the subject said so). `looked_at` is when an operator decided, empty if none
+    did.
     """
 
     __tablename__ = "incident"

@@ -5,6 +5,8 @@
     POST /m/TOKEN/again        a fresh link to the same address, for a link that is old or used
     GET  /sightings/ID         what was found, for the browser that holds the cookie
     GET  /sightings/ID/faces/F the face that was compared, from the sealed evidence
+    GET  /sightings/ID/not-me  says what "this is not me" does, and asks; afterwards what became of it
+    POST /sightings/ID/not-me  dismisses the incident; POST .../undo takes that back
     POST /sightings/ID/close   ends the session
     GET  /stop/TOKEN           asks; POST stops messages, or starts them again (also RFC 8058's one click)
 
@@ -27,8 +29,8 @@ from sqlmodel import Session, select
 from alerts import incidents, policy
 from alerts.links import OPEN_FOR, SESSION_FOR, Links, Purpose, Visit, alert_of, end_visit, redeem, visit_of
 from alerts.tables import Alert, Incident, IncidentFinding
-from alerts.words import sighting_of
-from monitor import audit
+from alerts.words import about_dismissal, sighting_of
+from monitor import audit, dismissals
 from monitor.db import reading, writing
 from monitor.errors import LinkInvalid, NotFound
 from monitor.stages.evidence import crop_of
@@ -53,8 +55,9 @@ MINUTES = int(SESSION_FOR.total_seconds() // 60)
 class Pages:
     """The routes, over one database, one set of keys and one signer of links."""
 
-    def __init__(self, engine: Engine, keks: KeyEncryptionKeys, links: Links) -> None:
+    def __init__(self, engine: Engine, keks: KeyEncryptionKeys, links: Links, lookalike_days: int) -> None:
         self._engine, self._keks, self._links = engine, keks, links
+        self._lookalike_days = lookalike_days
         self._secure = links.public_url.startswith("https:")
 
     def router(self) -> APIRouter:
@@ -65,6 +68,9 @@ class Pages:
         router.post("/m/{token}/again")(self.again)
         router.get("/sightings/{incident_id}", response_model=None)(self.sighting)
         router.get("/sightings/{incident_id}/faces/{finding_id}", response_model=None)(self.face)
+        router.get("/sightings/{incident_id}/not-me", response_model=None)(self.not_me_page)
+        router.post("/sightings/{incident_id}/not-me", response_model=None)(self.not_me)
+        router.post("/sightings/{incident_id}/not-me/undo", response_model=None)(self.not_me_undo)
         router.post("/sightings/{incident_id}/close")(self.close)
         router.get("/stop/{token}")(self.stop_page)
         router.post("/stop/{token}")(self.stop)
@@ -124,6 +130,8 @@ class Pages:
             exact=list(dict.fromkeys(one for s in sightings for place in s.places for one in place.exact)),
             close=f"{request.url.path}/close",
             pictures=f"{request.url.path}/faces",
+            not_me=f"{request.url.path}/not-me",
+            dismissed=incident.state == incidents.State.NOT_ME,
             minutes=MINUTES,
         )
 
@@ -138,6 +146,50 @@ class Pages:
         if jpeg is None:
             raise _no_such_page()
         return Response(jpeg, media_type="image/jpeg")
+
+    def not_me_page(self, incident_id: str, request: Request) -> Response:
+        """Say what a dismissal does and ask, or say what became of it. Changes nothing."""
+        visit = self._visit(incident_id, request)
+        if visit is None:
+            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+        with reading(self._engine) as session:
+            incident = _incident(session, visit)
+            views = incidents.findings_of(session, self._keks, incident.id, LISTED)
+            standing = dismissals.standing(session, [view.finding_id for view in views])
+        sighting, dismissed = sighting_of(views[0], looked_at=False), incident.state == incidents.State.NOT_ME
+        return _page(
+            "not_me.html",
+            standing=about_dismissal(standing, sighting.thing) if dismissed else None,
+            what=sighting.what,
+            thing=sighting.thing,
+            copies=len(views) - 1,
+            days=self._lookalike_days,
+            here=f"/sightings/{incident.id}/not-me",
+            back=f"/sightings/{incident.id}",
+            minutes=MINUTES,
+        )
+
+    def not_me(self, incident_id: str, request: Request) -> Response:
+        """Dismiss the incident for its subject, and lead to the page that says so."""
+        self._refuse_other_sites(request)
+        visit = self._visit(incident_id, request)
+        if visit is None:
+            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+        with writing(self._engine) as session:
+            incidents.not_me(session, visit.incident_id, SubjectId(visit.subject_id))
+        return RedirectResponse(f"/sightings/{visit.incident_id}/not-me", HTTPStatus.SEE_OTHER)
+
+    def not_me_undo(self, incident_id: str, request: Request) -> Response:
+        """Take the subject's dismissal back, and lead to what was found."""
+        self._refuse_other_sites(request)
+        visit = self._visit(incident_id, request)
+        if visit is None:
+            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+        with writing(self._engine) as session:
+            incident = _incident(session, visit)
+            if incident.state == incidents.State.NOT_ME:
+                incidents.take_back(session, incident.id, SubjectId(visit.subject_id), "subject")
+        return RedirectResponse(f"/sightings/{visit.incident_id}", HTTPStatus.SEE_OTHER)
 
     def close(self, incident_id: str, request: Request) -> HTMLResponse:
         """End the session and take the cookie back."""

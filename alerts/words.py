@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from monitor.dismissals import Reason, State
 from monitor.values import Band, MediaKind, OriginKind, SyntheticAssessment, SyntheticStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from monitor.dismissals import Standing
     from monitor.findings import FindingView
     from monitor.values import Origin, Span
 
@@ -39,6 +41,45 @@ PLAIN = "".join(chr(code) for code in range(ord("!"), ord("~") + 1))
 """Letters that stand for themselves in an exact address; all others are percent-encoded."""
 
 
+IN_A_MOMENT = (
+    "Our program will look at the {thing} once more, so that it knows it. That takes a few minutes; you need "
+    "not wait for it."
+)
+
+LEARNT = (
+    "We know this {thing} now, and do not take it for you. For that we keep numbers made from it, sealed "
+    "under a key of their own, until {until}. Then the key is destroyed, and you may hear of the same person "
+    "again."
+)
+
+NOTHING_LEARNT = (
+    "We could not make out the {thing} well enough to learn it. Other pictures or recordings of the same "
+    "person may still reach you."
+)
+
+NOT_LEARNT = {
+    Reason.TOO_CLOSE: (
+        "We did not learn this {thing}: it is closer to what you gave us than that of almost anybody else "
+        "would be. So that nobody can make us blind to you, we keep watching for it, and write to you if it "
+        "appears in something else."
+    ),
+    Reason.KNOWN: "We know this {thing} already, from something else that you told us is not you.",
+    Reason.EXPIRED: (
+        "The time is over for which we kept what we learnt from it, and its key is destroyed. You may hear "
+        "of the same person again."
+    ),
+    Reason.CROWDED_OUT: (
+        "We keep only the newest that you told us of, and what we learnt from this one is destroyed. You may "
+        "hear of the same person again."
+    ),
+    Reason.NOT_KEPT: (
+        "The recording was too large to be kept, so we could not learn the {thing}. Other recordings of the "
+        "same person may still reach you."
+    ),
+}
+"""Why a dismissal teaches nothing, for those reasons that mean something to the person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """One place where it was seen.
@@ -56,7 +97,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One finding in words. `what` starts with a small letter, the lists hold whole sentences."""
+    """One finding in words. `what` starts with a small letter, the lists hold whole sentences.
+
+    `thing` is what was recognised: face, voice, or face and voice.
+    """
 
     finding_id: str
     what: str
@@ -70,6 +114,7 @@ class Sighting:
     declared: tuple[str, ...]
     sha256: str
     has_face: bool
+    thing: str
 
 
 def sighting_of(view: FindingView, *, looked_at: bool) -> Sighting:
@@ -88,6 +133,11 @@ def sighting_of(view: FindingView, *, looked_at: bool) -> Sighting:
         declared=tuple(_declared(detail.synthetic)),
         sha256=view.sha256,
         has_face=detail.face_score is not None,
+        thing=" and ".join(
+            word
+            for word, score in (("face", detail.face_score), ("voice", detail.voice_score))
+            if score is not None
+        ),
     )
 
 
@@ -135,6 +185,24 @@ def about_synthetic(assessed: SyntheticAssessment) -> str:
         "We have not checked whether it is real or made by a computer, for example with AI. "
         "It could be either."
     )
+
+
+def about_dismissal(standing: Standing | None, thing: str) -> tuple[str, ...]:
+    """Say what became of "this is not me", in sentences. `thing` is face, voice, or face and voice."""
+    if standing is None or standing.state is State.DUE:
+        said = [IN_A_MOMENT]
+    elif standing.state is State.LEARNT:
+        close = Reason.TOO_CLOSE in standing.reasons  # of one copy only: it is of a group, say
+        said = [LEARNT, *([NOT_LEARNT[Reason.TOO_CLOSE]] if close else [])]
+    else:
+        said = [words for reason, words in NOT_LEARNT.items() if reason in standing.reasons][:1]
+    until = day(standing.until) if standing is not None and standing.until is not None else "it expires"
+    return tuple(one.format(thing=thing, until=until) for one in said or [NOTHING_LEARNT])
+
+
+def day(at: datetime) -> str:
+    """Write a day so that nobody mistakes it for the month."""
+    return f"{at.day} {at:%B %Y}"
 
 
 def times(spans: Iterable[Span]) -> str:

@@ -25,7 +25,7 @@ from monitor import audit, subject_keys
 from monitor.db import reading, writing
 from monitor.errors import NotFound, StorageError
 from monitor.gallery_rows import tombstone
-from monitor.tables import BlobRow, SubjectKey
+from monitor.tables import BlobRow, Lookalike, SubjectKey
 from monitor.values import BlobId
 
 if TYPE_CHECKING:
@@ -151,9 +151,10 @@ def _scrub_sqlite(engine: Engine) -> bool:
 
 
 def _scrub_postgres(engine: Engine) -> bool:
-    """Write the table of keys anew, since a deleted row rests in its old page until something reuses it."""
+    """Write the tables of keys anew, since a deleted row rests in its old page until something reuses it."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"SET lock_timeout = '{SCRUB_WAIT_S}s'"))
-        connection.execute(text(f"VACUUM (FULL) {SubjectKey.__tablename__}"))
+        for table in (SubjectKey, Lookalike):  # each lookalike has a key of its own
+            connection.execute(text(f"VACUUM (FULL) {table.__tablename__}"))
         connection.execute(text("RESET lock_timeout"))
     return False

@@ -32,6 +32,7 @@ from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
 from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SubjectErased
 from monitor.ml.weights import entries
+from monitor.operator import OperatorPages
 from monitor.settings import Settings, load_settings
 from monitor.tables import Lease
 
@@ -67,6 +68,7 @@ STATIC = "public, max-age=3600"
 
 TITLES = {
     HTTPStatus.NOT_FOUND: "This page is not here",
+    HTTPStatus.UNAUTHORIZED: "This page is the operator's",
     HTTPStatus.FORBIDDEN: "This page does not open",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side",
 }
@@ -120,7 +122,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_exception_handler(Exception, _unknown)
     app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
-    app.include_router(Pages(engine, keks, links).router())
+    app.include_router(Pages(engine, keks, links, settings.lookalike_days).router())
+    if settings.operator_token is not None:
+        app.include_router(OperatorPages(engine, settings).router())
     app.add_api_route("/", _home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)
     return app
@@ -193,7 +197,10 @@ async def _ours(request: Request, exc: Exception) -> Response:
 async def _http(request: Request, exc: Exception) -> Response:
     status = HTTPStatus(exc.status_code) if isinstance(exc, HTTPException) else HTTPStatus.BAD_REQUEST
     said = NOT_HERE if status == HTTPStatus.NOT_FOUND else status.description or status.phrase
-    return _problem(request, status, status.phrase.lower().replace(" ", "_"), said)
+    answer = _problem(request, status, status.phrase.lower().replace(" ", "_"), said)
+    if isinstance(exc, HTTPException) and exc.headers:
+        answer.headers.update(exc.headers)
+    return answer
 
 
 async def _unusable(request: Request, _exc: Exception) -> Response:

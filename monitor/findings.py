@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 from sqlmodel import Session, col, select
 
-from monitor import audit, subject_keys
+from monitor import audit, lookalikes, subject_keys
 from monitor.crypto import Context, KeyEncryptionKeys, seal, unseal
 from monitor.db import one_at_a_time, utc_now, writing
 from monitor.errors import NotFound, Tampered
 from monitor.tables import BlobRow, Evidence, EvidenceLink, Finding, MediaItem, MediaOrigin
 from monitor.values import (
+    Agreement,
     Band,
     BlobId,
     CouldNotLook,
     FindingId,
     MediaId,
     MediaKind,
+    Modality,
     ModelId,
     Origin,
     OriginKind,
@@ -61,12 +63,24 @@ CHAIN_START = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """The two thresholds in force for a subject, as cosines, and a sentence on what they were measured on."""
+
+    modality: Modality
+    alert: float
+    review: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class FindingDetail:
     """What was found, in full. It is stored only sealed with the subject's key.
 
     Scores are cosines of the best candidate, None where that modality did not match. Spans are where she is
     seen and heard. `copy_marks` are hex hashes of the matched face in its surroundings (stages/marks.py; see
-    `same_picture`), empty for a finding by voice alone.
+    `same_picture`), empty for a finding by voice alone. Margins are distances to the second-best subject.
+    `llr` is the natural logarithm of the likelihood ratio of all that was counted together, 0 where the pack
+    has no calibration.
     """
 
     kind: MediaKind
@@ -79,6 +93,11 @@ class FindingDetail:
     against: tuple[str, ...]
     not_looked: tuple[CouldNotLook, ...]
     copy_marks: tuple[str, ...]
+    face_margin: float | None = None
+    voice_margin: float | None = None
+    llr: float = 0.0
+    agreement: Agreement = Agreement.ALONE
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +152,7 @@ def record(session: Session, keks: KeyEncryptionKeys, draft: Draft) -> FindingId
     if known is not None and not _surer(known, draft.band):
         return None
     if known is not None:
+        lookalikes.forget(session, lookalikes.of_finding(session, known.id))
         session.delete(known)  # held for a human until now; its evidence goes with it, its link stays
         session.flush()
     finding_id = FindingId(uuid.uuid4().hex)

@@ -47,7 +47,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of the gallery: `add` of a template or `erase` of a subject."""
+    """One change: `add` of a template, `erase` of a subject, `learn` or `unlearn` of a lookalike."""
 
     seq: int
     kind: str

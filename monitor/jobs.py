@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
+from monitor import live_scores
 from monitor import log as logs
 from monitor.assembly import build_tools
+from monitor.balance import balance_of
+from monitor.budget import halves_of
 from monitor.crew import Crew
-from monitor.db import reading, utc_now
+from monitor.db import reading, utc_now, writing
+from monitor.drift import Alarm
 from monitor.errors import LikenessError, StorageError
+from monitor.learning import learn_due
 from monitor.ledger import open_ledger
 from monitor.ml.warm import warm
 from monitor.tables import BlobRow, MediaItem
@@ -59,7 +65,8 @@ def run_worker(
     try:
         with build_tools(settings, engine) as tools:
             warm(tools.pack, settings.threads)
-            rounds = _Rounds(tools, teller(settings, engine, tools.keks))
+            keep_for = timedelta(days=settings.lookalike_days)
+            rounds = _Rounds(tools, teller(settings, engine, tools.keks), keep_for)
             side = threading.Thread(target=rounds.keep_going, name="rounds")
             side.start()
             try:
@@ -93,22 +100,29 @@ def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell 
 
 
 class _Rounds:
-    """What goes on beside the looks: telling, and sweeping up bytes that no row names."""
+    """What goes on beside the looks: telling, learning who is not meant, sweeping up bytes without a row."""
 
-    def __init__(self, tools: Tools, tell: Tell | None) -> None:
+    def __init__(self, tools: Tools, tell: Tell | None, keep_for: timedelta) -> None:
         self._tools = tools
         self._tell = tell
+        self._keep_for = keep_for
         self._stopping = threading.Event()
         self._ownerless: set[BlobId] = set()
+        self._alarm = Alarm()
 
     def keep_going(self) -> None:
-        """Tell every few seconds, sweep every few minutes, and tell once more at the end."""
+        """Tell and learn every few seconds, sweep every few minutes, and tell once more at the end."""
         rounds = 0
+        self._draw_balance()
         while not self._stopping.wait(TELL_EVERY_S):
             self._tell_now()
+            self._learn_now()
+            self._tools.dial.tick()
             rounds += 1
             if rounds % int(SWEEP_EVERY_S / TELL_EVERY_S) == 0:
                 self._ownerless = _sweep(self._tools.engine, self._tools.blobs, self._ownerless)
+                self._draw_balance()
+        self._learn_now()
         self._tell_now()
 
     def stop(self) -> None:
@@ -124,6 +138,27 @@ class _Rounds:
             log.warning("could_not_tell", error=getattr(exc, "code", type(exc).__name__))
         except Exception:  # edge: telling must never end the watching, and is tried again
             log.exception("telling_failed")
+
+    def _learn_now(self) -> None:
+        try:
+            learn_due(self._tools, self._keep_for, utc_now())
+        except (LikenessError, SQLAlchemyError) as exc:
+            log.warning("could_not_learn", error=getattr(exc, "code", type(exc).__name__))
+        except Exception:  # edge: nor must learning
+            log.exception("learning_failed")
+
+    def _draw_balance(self) -> None:
+        """Let the drift alarm look, and drop counts that are too old. Doing it twice changes nothing."""
+        now, engine = utc_now(), self._tools.engine
+        try:
+            with reading(engine) as session:
+                self._alarm.hear(balance_of(session, halves_of(self._tools.pack), now).drifts)
+            with writing(engine) as session:
+                live_scores.prune(session, now)
+        except (StorageError, SQLAlchemyError) as exc:
+            log.warning("balance_not_drawn", error=type(exc).__name__)
+        except Exception:  # edge: nor must the alarm
+            log.exception("balance_failed")
 
 
 def sweep(engine: Engine, blobs: BlobStore, ownerless: set[BlobId]) -> set[BlobId]:

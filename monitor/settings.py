@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         default=None, description="Signs the links in messages; at least 32 characters."
     )
 
+    minimum_age: int = Field(
+        default=18, ge=0, le=100, description="Age in years, as declared, below which nobody is enrolled."
+    )
+
     max_bytes: int = Field(default=512 * 2**20, gt=0, description="Largest media item taken, bytes.")
     max_pixels: int = Field(default=100_000_000, gt=0, description="Largest picture or frame, pixels.")
     max_seconds: float = Field(default=3600.0, gt=0, description="Seconds of a video or sound looked at.")
@@ -76,6 +80,10 @@ class Settings(BaseSettings):
     )
     keep_original_mb: int = Field(
         default=32, ge=0, description="Originals of a finding kept sealed for the subject, up to this size."
+    )
+
+    lookalike_days: int = Field(
+        default=365, ge=1, le=3650, description="Days for which somebody called “not me” is remembered."
     )
 
     public_url: str = Field(default="http://127.0.0.1:8800", description="Address in the links of messages.")
@@ -104,11 +112,19 @@ class Settings(BaseSettings):
     fetch_max_bytes: int = Field(default=256 * 2**20, gt=0, description="Largest media body fetched.")
     fetch_seconds: float = Field(default=120.0, gt=0, description="Longest fetch of one body, seconds.")
 
+    operator_token: SecretStr | None = Field(
+        default=None,
+        description=(
+            "Opens /metrics and /operator/budget, as HTTP Basic password or Bearer token; "
+            "at least 32 characters. Empty: these pages are not there."
+        ),
+    )
+
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
 
     @model_validator(mode="after")
     def _refuse_placeholders(self) -> Self:
-        for name in ("kek", "link_secret", "smtp_password", "twilio_token"):
+        for name in ("kek", "link_secret", "smtp_password", "twilio_token", "operator_token"):
             secret: SecretStr | None = getattr(self, name)
             if secret is not None and secret.get_secret_value().strip().lower() in PLACEHOLDERS:
                 msg = f"LIKENESS_{name.upper()} is a placeholder; set a real secret"

@@ -1,4 +1,4 @@
-"""The wrapped keys in the database: one per subject, two pairs of the service, and their rotation.
+"""The wrapped keys in the database: per subject and lookalike, two pairs of the service; their rotation.
 
 Nothing is cached: a subject whose key row is gone is erased in the next call of every process.
 
@@ -24,7 +24,7 @@ from sqlmodel import col, select
 from monitor import crypto
 from monitor.db import reading, writing
 from monitor.errors import KeyMissing, KeysError, SubjectErased
-from monitor.tables import ServiceKey, SubjectKey
+from monitor.tables import Lookalike, ServiceKey, SubjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,6 +83,11 @@ def held_key(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -
 def subject_context(subject_id: str) -> bytes:
     """Bind a wrapped key to its subject: under another subject's row it does not unwrap."""
     return crypto.bind(b"subject-key", subject_id)
+
+
+def lookalike_context(subject_id: str, lookalike_id: str) -> bytes:
+    """Bind a lookalike's wrapped key to its row and its subject."""
+    return crypto.bind(b"lookalike-key", subject_id, lookalike_id)
 
 
 def service_context(name: str, public: bytes) -> bytes:
@@ -166,7 +171,7 @@ def rotate(engine: Engine, keks: KeyEncryptionKeys, *, batch: int = ROTATION_BAT
     progress = Progress(0, sum(under.values()) - under.get(keks.active_id, 0))
     errors: list[KeysError] = []
     yield progress
-    for rows_of in (_service_rows, _subject_rows):
+    for rows_of in (_service_rows, _subject_rows, _lookalike_rows):
         while len(progress.damaged) < MOST_DAMAGED:
             with writing(engine) as session:
                 rows = rows_of(session, keks.active_id, progress.damaged, batch)
@@ -185,10 +190,10 @@ def rotate(engine: Engine, keks: KeyEncryptionKeys, *, batch: int = ROTATION_BAT
 
 
 def wrapped_under(engine: Engine) -> dict[str, int]:
-    """Count the keys under each KEK id, subjects' and the service's together."""
+    """Count the keys under each KEK id: subjects', lookalikes' and the service's together."""
     counts: Counter[str] = Counter()
     with reading(engine) as session:
-        for column in (SubjectKey.kek_id, ServiceKey.kek_id):
+        for column in (SubjectKey.kek_id, ServiceKey.kek_id, Lookalike.kek_id):
             for kek_id, number in session.exec(select(column, func.count()).group_by(col(column))):
                 counts[kek_id] += number
     return dict(counts)
@@ -217,8 +222,15 @@ def _service_rows(
     return list(session.exec(old.order_by(ServiceKey.name).limit(batch).with_for_update()))
 
 
+def _lookalike_rows(
+    session: Session, active: str, passed_over: tuple[str, ...], batch: int
+) -> list[Lookalike]:
+    old = select(Lookalike).where(Lookalike.kek_id != active, col(Lookalike.id).not_in(passed_over))
+    return list(session.exec(old.order_by(Lookalike.id).limit(batch).with_for_update()))
+
+
 def _rewrap_all(
-    rows: Sequence[SubjectKey | ServiceKey], keks: KeyEncryptionKeys, errors: list[KeysError]
+    rows: Sequence[SubjectKey | ServiceKey | Lookalike], keks: KeyEncryptionKeys, errors: list[KeysError]
 ) -> Iterator[str]:
     """Wrap rows anew; give the ids of those that do not open and keep their errors."""
     for row in rows:
@@ -226,12 +238,22 @@ def _rewrap_all(
             _rewrap(row, keks)
         except KeysError as exc:
             errors.append(exc)
-            yield row.subject_id if isinstance(row, SubjectKey) else row.name
+            yield _id_of(row)
 
 
-def _rewrap(row: SubjectKey | ServiceKey, keks: KeyEncryptionKeys) -> None:
+def _id_of(row: SubjectKey | ServiceKey | Lookalike) -> str:
+    if isinstance(row, ServiceKey):
+        return row.name
+    return row.subject_id if isinstance(row, SubjectKey) else row.id
+
+
+def _rewrap(row: SubjectKey | ServiceKey | Lookalike, keks: KeyEncryptionKeys) -> None:
     if isinstance(row, SubjectKey):
         context = subject_context(row.subject_id)
+        row.wrapped, row.kek_id = keks.wrap(keks.unwrap(row.wrapped, row.kek_id, context), context)
+        return
+    if isinstance(row, Lookalike):
+        context = lookalike_context(row.subject_id, row.id)
         row.wrapped, row.kek_id = keks.wrap(keks.unwrap(row.wrapped, row.kek_id, context), context)
         return
     context = service_context(row.name, row.public)

@@ -16,13 +16,15 @@ from enrollment.contacts import EnrolledContacts
 from enrollment.samples import Sample
 from enrollment.subjects import Ledger, Profile
 from enrollment.tables import Erasure, Reference, Subject
-from monitor import audit, subject_keys
+from monitor import audit, dismissals, lookalikes, subject_keys
 from monitor.crypto import KeyEncryptionKeys, Signer, new_key, new_signing_pair
-from monitor.db import open_engine, reading, writing
+from monitor.db import open_engine, reading, utc_now, writing
 from monitor.errors import KeyWrong, NotFound, StorageError, SubjectErased, Tampered
 from monitor.gallery import Gallery, add_template
-from monitor.tables import AuditEvent, BlobRow, SubjectKey, Template
+from monitor.lookalikes import Learnt
+from monitor.tables import AuditEvent, BlobRow, Lookalike, SubjectKey, Template
 from monitor.values import Modality, SubjectId
+from tests.alerts import scene
 from tests.enrollment.people import MODEL, MODELS, unit_vectors
 
 if TYPE_CHECKING:
@@ -65,6 +67,20 @@ def test_nothing_is_left_and_the_receipt_counts_it(ledger: Ledger) -> None:
             assert {getattr(row, owner) for row in session.exec(select(table))} == {other}
         left = {row.id for row in session.exec(select(BlobRow))}
     assert set(ledger.blobs.ids()) == left
+
+
+def test_the_receipt_counts_lookalikes_and_their_keys_go(ledger: Ledger) -> None:
+    subject_id = enrolled(ledger)
+    finding_id = scene.finding(ledger.engine, ledger.keks, subject_id, model_id=MODEL)
+    vector = unit_vectors(np.random.default_rng(9), 1)[0]
+    with writing(ledger.engine) as session:
+        dismissals.record(session, finding_id, subject_id, "subject")
+        learnt = Learnt(subject_id, finding_id, Modality.FACE, MODEL, vector, utc_now())
+        lookalikes.keep(session, ledger.keks, learnt)
+    removed = dict(erase(ledger, subject_id).removed)
+    assert (removed["lookalike"], removed["dismissal"]) == (1, 1)
+    with reading(ledger.engine) as session:
+        assert session.exec(select(Lookalike)).all() == []
 
 
 def test_the_receipt_verifies_with_the_service_s_key_alone(ledger: Ledger) -> None:
@@ -212,10 +228,17 @@ def test_the_gallery_forgets_and_the_wrapped_key_leaves_the_files(
     ledger = Ledger(sqlite_engine, keys, blobs, "operator:test")
     subject_id = enrolled(ledger)
     gallery = Gallery(sqlite_engine, keys, MODELS)
-    assert gallery.follow() == 2
+    finding_id = scene.finding(sqlite_engine, keys, subject_id, model_id=MODEL)
+    vector = unit_vectors(np.random.default_rng(9), 1)[0]
+    learnt = Learnt(subject_id, finding_id, Modality.FACE, MODEL, vector, utc_now())
+    with writing(sqlite_engine) as session:
+        lookalikes.keep(session, keys, learnt)
+    assert gallery.follow() == 3
     with reading(sqlite_engine) as session:
         wrapped = session.get_one(SubjectKey, subject_id).wrapped
         sealed = [row.sealed for row in session.exec(select(Template))]
+        lookalike = session.exec(select(Lookalike)).one()
+        sealed += [lookalike.sealed, lookalike.wrapped]
     erase(ledger, subject_id)
     assert gallery.follow() == 2
     folder = blobs.folder.parent
