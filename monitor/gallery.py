@@ -1,6 +1,6 @@
 """The gallery: everybody enrolled, in memory, as fresh as the ledger.
 
-It opens the sealed templates of one pack, keeps them in a FlatIndex per modality and follows the
+It opens the sealed templates of one pack, keeps them in FlatSets, one per modality, and follows the
 events of the ledger: a new template is searchable within 2 s in every process, an erased subject is
 gone within 1 s. Nothing of it is ever on disk in the clear. `alive` asks the ledger itself whether a
 matched subject still exists, so that an erasure holds from its commit on.
@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Never, Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import log as logs
+from monitor import lookalikes
 from monitor.db import reading
-from monitor.errors import GalleryNotReady, LikenessError, ModelMismatch
+from monitor.errors import BadVector, GalleryNotReady, LikenessError, ModelMismatch
 from monitor.gallery_events import Batch, Tail
-from monitor.gallery_index import Entry, FlatIndex, Hit
 from monitor.gallery_rows import Models, SealedRow, add_template, alive, opened, pages, rows_of, tombstone
-from monitor.values import Modality, ModelId, SubjectId
+from monitor.gallery_sets import Compared, Entry, FlatSets, SetScore
+from monitor.lookalikes import SealedLookalike, opened_lookalikes
+from monitor.values import Modality, ModelId, SubjectId, TemplateId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
 
-__all__ = ["Gallery", "Hit", "add_template", "alive", "models_of", "tombstone"]
+__all__ = ["Compared", "Gallery", "SetScore", "add_template", "alive", "models_of", "tombstone"]
 
 FOLLOW_EVERY_S = 0.25
 """How often the background follower looks: an eighth of the 2 s in which a new template is promised."""
@@ -71,7 +73,7 @@ class Gallery:
         self._engine = engine
         self._keks = keks
         self._models: Models = dict(models)
-        self._indexes = {modality: FlatIndex(size) for modality, (_, size) in self._models.items()}
+        self._sets = {modality: FlatSets(size) for modality, (_, size) in self._models.items()}
         self._tail = Tail()
         self._started_at_end = False
         self._loaded = False
@@ -88,7 +90,7 @@ class Gallery:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Gallery({', '.join(f'{name}: {len(index)}' for name, index in self._indexes.items())})"
+        return f"Gallery({', '.join(f'{name}: {len(held)}' for name, held in self._sets.items())})"
 
     def __reduce__(self) -> Never:
         """Refuse to be pickled: each process opens the sealed rows for itself."""
@@ -113,7 +115,7 @@ class Gallery:
     @property
     def sizes(self) -> dict[Modality, int]:
         """How many templates are held, by modality."""
-        return {modality: len(index) for modality, index in self._indexes.items()}
+        return {modality: len(held) for modality, held in self._sets.items()}
 
     def start(self, interval: float = FOLLOW_EVERY_S) -> None:
         """Load everything, then follow the ledger in the background until `stop`.
@@ -140,8 +142,8 @@ class Gallery:
         with self._following:
             self._loaded, self._followed_at = False, None
             self._started_at_end, self._tail = False, Tail()
-            for index in self._indexes.values():
-                index.clear()
+            for held in self._sets.values():
+                held.clear()
 
     def follow(self) -> int:
         """Apply what is new in the ledger and give the number of changes; the first time, load everything.
@@ -152,26 +154,42 @@ class Gallery:
         with self._following:
             return self._follow()
 
-    def search(
+    def compare(
         self, modality: Modality, model_id: ModelId, vectors: NDArray[np.float32], k: int
-    ) -> list[list[Hit]]:
-        """Find the k nearest templates of each vector, best first, by exact cosine.
+    ) -> Compared:
+        """Compare each vector with everybody by the set rule (gallery_sets.py); give the k nearest subjects.
 
         `vectors` is (n, d) float32, rows of length 1; n may be 0. Raises GalleryNotReady when the gallery
-        was never loaded or cannot catch up, ModelMismatch when the vectors are of another model or size.
+        was never loaded or cannot catch up, ModelMismatch when the vectors are of another model or size,
+        BadVector when one is NaN, infinite, zero or of another length.
         """
-        index = self._index_of(modality, model_id, vectors)
+        held = self._sets_of(modality, model_id, vectors)
         self._look_again_when_stale()
-        return index.search(vectors, k)
+        return held.compare(vectors, k)
 
-    def _index_of(self, modality: Modality, model_id: ModelId, vectors: NDArray[np.float32]) -> FlatIndex:
+    def against(
+        self,
+        modality: Modality,
+        model_id: ModelId,
+        vectors: NDArray[np.float32],
+        subject_ids: Collection[SubjectId],
+    ) -> Mapping[SubjectId, tuple[SetScore, ...]]:
+        """Compare each vector with these subjects alone; whoever has no such set is left out.
+
+        Takes and raises what `compare` does.
+        """
+        held = self._sets_of(modality, model_id, vectors)
+        self._look_again_when_stale()
+        return held.against(vectors, subject_ids)
+
+    def _sets_of(self, modality: Modality, model_id: ModelId, vectors: NDArray[np.float32]) -> FlatSets:
         held, size = self._models.get(modality, (ModelId(""), 0))
         if held != model_id or vectors.ndim != 2 or vectors.shape[1] != size:
             msg = f"{modality} vectors of {model_id}, {vectors.shape}, against {held or 'no model'}, {size}"
             raise ModelMismatch(
                 msg, hint="A gallery belongs to one pack; enrol again after changing the pack."
             )
-        return self._indexes[modality]
+        return self._sets[modality]
 
     def _look_again_when_stale(self) -> None:
         if not self._loaded:
@@ -217,7 +235,8 @@ class Gallery:
             with reading(self._engine) as session:
                 self._tail.start(session)
             self._started_at_end = True
-        return sum(self._add(page) for page in pages(self._engine, self._models))
+        added = sum(self._add(page) for page in pages(self._engine, self._models))
+        return added + sum(self._learn(page) for page in lookalikes.pages(self._engine, self._models))
 
     def _catch_up(self) -> int:
         changes, more = 0, True
@@ -226,18 +245,35 @@ class Gallery:
                 batch = self._tail.read(session)
                 added = [one.template_id for one in batch.events if one.kind == "add" and one.template_id]
                 rows = rows_of(session, self._models, added)
-            changes += self._erase(batch) + self._add(rows)
+                learnt = [one.template_id for one in batch.events if one.kind == "learn" and one.template_id]
+                known = lookalikes.rows_of(session, self._models, learnt)
+            changes += self._erase(batch) + self._add(rows) + self._learn(known)
             self._tail.accept(batch)
             more = batch.more
         return changes
 
     def _erase(self, batch: Batch) -> int:
         erased = [SubjectId(event.subject_id) for event in batch.events if event.kind == "erase"]
-        return sum(index.remove(subject_id) for subject_id in erased for index in self._indexes.values())
+        unlearnt = [one.template_id for one in batch.events if one.kind == "unlearn" and one.template_id]
+        gone = sum(held.unlearn(one) for one in unlearnt for held in self._sets.values())
+        return gone + sum(held.remove(subject_id) for subject_id in erased for held in self._sets.values())
+
+    def _learn(self, rows: Sequence[SealedLookalike]) -> int:
+        learnt = 0
+        for row in opened_lookalikes(self._keks, self._models, rows):
+            entry = Entry(row.subject_id, TemplateId(row.lookalike_id), row.vector)
+            try:
+                learnt += self._sets[row.modality].learn(entry)
+            except BadVector as exc:  # it costs an alert too many, and nothing else
+                log.warning("lookalike_is_no_vector", lookalike_id=row.lookalike_id, code=exc.code)
+        return learnt
 
     def _add(self, rows: Sequence[SealedRow]) -> int:
         added = 0
         for row in opened(self._keks, self._models, rows):
-            entry = Entry(row.subject_id, row.template_id, row.vector)
-            added += self._indexes[row.modality].add([entry])
+            entry = Entry(row.subject_id, row.template_id, row.vector, row.quality)
+            try:
+                added += self._sets[row.modality].add([entry])
+            except BadVector as exc:  # one bad row must not switch the watch off
+                log.warning("template_is_no_vector", template_id=row.template_id, code=exc.code)
         return added

@@ -15,7 +15,8 @@ from sqlmodel import col
 from monitor import crypto, subject_keys
 from monitor import log as logs
 from monitor.db import reading
-from monitor.errors import ModelMismatch, SubjectErased, Tampered
+from monitor.errors import SubjectErased, Tampered
+from monitor.gallery_shelves import unit_rows
 from monitor.tables import GalleryEvent, SubjectKey, Template
 from monitor.values import Modality, ModelId, SubjectId, TemplateId
 
@@ -37,12 +38,16 @@ PAGE = 1000
 LONGEST_LIST = 500
 """Ids in one SQL list; SQLite takes 32,766 parameters, older ones 999."""
 
-UNIT_TOLERANCE = 1e-3
-"""How far from 1 the length of a vector may be; float16 models round to about 5e-4."""
-
 _PARTS: list[Any] = [
     col(part)
-    for part in (Template.id, Template.subject_id, Template.modality, Template.model_id, Template.sealed)
+    for part in (
+        Template.id,
+        Template.subject_id,
+        Template.modality,
+        Template.model_id,
+        Template.quality,
+        Template.sealed,
+    )
 ]
 """The first columns of a SealedRow; more of them than select() has types for."""
 
@@ -56,6 +61,7 @@ class SealedRow(NamedTuple):
     subject_id: str
     modality: str
     model_id: str
+    quality: float
     sealed: bytes
     wrapped: bytes
     kek_id: str
@@ -63,11 +69,16 @@ class SealedRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenedRow:
-    """One template opened. `vector` is (d,) float32 of length 1, and is overwritten after its use."""
+    """One template opened. `vector` is (d,) float32 of length 1, and is overwritten after its use.
+
+    `quality` in [0, 1] is that of the sample. It is not sealed: whoever changes it in the database moves the
+    centroid among that subject's own templates, and nothing else.
+    """
 
     subject_id: SubjectId
     template_id: TemplateId
     modality: Modality
+    quality: float
     vector: NDArray[np.float32]
 
 
@@ -79,11 +90,13 @@ def add_template(  # noqa: PLR0913, PLR0917 - a row has these parts
     model_id: ModelId,
     vector: NDArray[np.float32],
     quality: float,
+    reference_id: str | None = None,
 ) -> TemplateId:
     """Seal one vector with its subject's key and tell all galleries, in the caller's transaction.
 
-    `vector` is (d,) float32 of length 1; `quality` is in [0, 1]. Raises SubjectErased when the subject
-    has no key, ModelMismatch when it is not a vector of length 1.
+    `vector` is (d,) float32 of length 1; `quality` is in [0, 1]; `reference_id` names the sample that was
+    kept, if it was. Raises SubjectErased when the subject
+    has no key, BadVector (a ModelMismatch) when it is not a vector of length 1.
     """
     template_id = TemplateId(uuid.uuid4().hex)
     plain = _checked(vector).tobytes()
@@ -96,6 +109,7 @@ def add_template(  # noqa: PLR0913, PLR0917 - a row has these parts
         model_id=model_id,
         sealed=sealed,
         quality=float(quality),
+        reference_id=reference_id,
     )
     session.flush()  # what the caller has pending fails as what it is
     session.add(row)
@@ -197,7 +211,11 @@ def _opened_of_one(
             modality = Modality(row.modality)
             if _open_into(key, row, scratch[modality]):
                 yield OpenedRow(
-                    SubjectId(row.subject_id), TemplateId(row.template_id), modality, scratch[modality]
+                    SubjectId(row.subject_id),
+                    TemplateId(row.template_id),
+                    modality,
+                    row.quality,
+                    scratch[modality],
                 )
     finally:
         crypto.wipe(key)
@@ -218,11 +236,7 @@ def _context(subject_id: str, template_id: str, model_id: str) -> crypto.Context
 
 
 def _checked(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    plain = np.ascontiguousarray(vector, dtype="<f4")
-    if plain.ndim != 1 or not abs(float(np.linalg.norm(plain)) - 1.0) <= UNIT_TOLERANCE:
-        msg = "a template is one vector of length 1; this is not"
-        raise ModelMismatch(msg)
-    return plain
+    return np.asarray(unit_rows(vector[None], "a template")[0])
 
 
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -19,7 +19,7 @@ from monitor.claims import Ending, Hold, Looked, Timing, Work
 from monitor.crypto import Context, seal
 from monitor.db import reading, writing
 from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, StorageError, SubjectErased
-from monitor.findings import Draft, FindingDetail, KeptBlob
+from monitor.findings import Draft, FindingDetail, KeptBlob, Limit
 from monitor.intake import seal_info
 from monitor.ml.synthetic.declared import assess
 from monitor.progress import Begun, Outcome, Run
@@ -29,10 +29,10 @@ from monitor.stages.evidence import Exhibit, evidence
 from monitor.stages.marks import copy_marks
 from monitor.stages.match import match
 from monitor.stages.score import score
-from monitor.values import BlobId, FindingId, MediaId, Modality, ModelId, SubjectId
+from monitor.values import BlobId, FindingId, MediaId, Modality, ModelId, Span, SubjectId, pieces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import Engine
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from monitor.gallery import Gallery
     from monitor.ml.interfaces import Pack, Thresholds
     from monitor.stages.decode import Decoder, Room
-    from monitor.values import Appearances, Verdict
+    from monitor.values import Appearances, Candidate, Verdict
 
 GALLERY_WAIT_S = 2.0
 """An item that met a gallery that was not ready is taken up again after this long."""
@@ -111,11 +111,12 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
             probes = embed(appearances, tools.pack)
         # 6  match: how far the gallery had read is noted before it is asked
         with run.step("match"):
-            gallery_seq, thresholds = tools.gallery.seq, _thresholds(tools.pack)
-            candidates = match(probes, tools.gallery, thresholds, _alive(tools.engine)) if probes else ()
+            gallery_seq = tools.gallery.seq
+            matched = match(probes, tools.gallery, tools.dial, _alive(tools.engine))
+            tools.dial.note(matched.tallies)
         # 7  score: one verdict per subject
         with run.step("score"):
-            verdicts = score(candidates, synthetic)
+            verdicts = score(matched, synthetic, tools.dial)
         # 8, 9  evidence and finding, with the end of the item, in one transaction
         looked = _looked(appearances, gallery_seq, perceptual_hash)
         with run.step("evidence"):
@@ -165,9 +166,10 @@ def finding_model(pack: Pack) -> ModelId:
     return ModelId("+".join(parts))
 
 
-def _thresholds(pack: Pack) -> dict[Modality, Thresholds]:
-    halves = {Modality.FACE: pack.faces, Modality.VOICE: pack.voices}
-    return {modality: half.thresholds for modality, half in halves.items() if half is not None}
+def _thresholds(tools: Tools, subject_id: SubjectId) -> dict[Modality, Thresholds]:
+    """Give the thresholds in force for one subject, of each modality that the pack compares."""
+    halves = {Modality.FACE: tools.pack.faces, Modality.VOICE: tools.pack.voices}
+    return {modality: tools.dial.of(modality, subject_id) for modality, half in halves.items() if half}
 
 
 def _alive(engine: Engine) -> Callable[[Collection[SubjectId]], set[SubjectId]]:
@@ -209,8 +211,9 @@ def _drafts(verdicts: Sequence[Verdict], seen: _Seen, tools: Tools) -> _Drafts:
     try:
         for verdict in news:
             kept = _keep_original(verdict.subject_id, seen.work, tools, result)
-            proof = evidence(verdict, exhibit, _thresholds(tools.pack), kept.blob_id if kept else None)
-            detail = _detail(verdict, seen)
+            thresholds = _thresholds(tools, verdict.subject_id)
+            proof = evidence(verdict, exhibit, thresholds, kept.blob_id if kept else None)
+            detail = _detail(verdict, seen, thresholds)
             result.drafts.append(
                 Draft(verdict.subject_id, seen.work.media_id, model_id, verdict.band, detail, proof, kept)
             )
@@ -235,19 +238,31 @@ def _keep_original(subject_id: SubjectId, work: Work, tools: Tools, result: _Dra
     return KeptBlob(blob_id, len(sealed))
 
 
-def _detail(verdict: Verdict, seen: _Seen) -> FindingDetail:
+def _detail(verdict: Verdict, seen: _Seen, thresholds: Mapping[Modality, Thresholds]) -> FindingDetail:
+    face, voice = next(iter(verdict.face), None), next(iter(verdict.voice), None)
     return FindingDetail(
         kind=seen.work.kind,
-        face_score=verdict.face[0].score if verdict.face else None,
-        voice_score=verdict.voice[0].score if verdict.voice else None,
-        face_spans=tuple(sorted({c.appearance.span for c in verdict.face}, key=lambda s: s.start_s)),
-        voice_spans=tuple(sorted({c.appearance.span for c in verdict.voice}, key=lambda s: s.start_s)),
+        face_score=face.score if face else None,
+        voice_score=voice.score if voice else None,
+        face_spans=_spans(verdict.face),
+        voice_spans=_spans(verdict.voice),
         synthetic=verdict.synthetic,
         reasons=verdict.reasons,
         against=verdict.against,
         not_looked=seen.appearances.not_looked,
         copy_marks=copy_marks(verdict.face),
+        face_margin=face.margin if face else None,
+        voice_margin=voice.margin if voice else None,
+        llr=verdict.llr,
+        agreement=verdict.agreement,
+        limits=tuple(Limit(m, t.alert, t.review, t.source) for m, t in thresholds.items()),
     )
+
+
+def _spans(candidates: Sequence[Candidate]) -> tuple[Span, ...]:
+    """Give the seconds at which these are seen or heard, in order: of a voice every piece by itself."""
+    found = {span for c in candidates for span in pieces_of(c.appearance)}
+    return tuple(sorted(found, key=lambda s: (s.start_s, s.end_s)))
 
 
 def _finish(run: Run, drafts: _Drafts, looked: Looked, tools: Tools) -> tuple[FindingId, ...]:

@@ -179,7 +179,8 @@ class DetectedFace:
 class FaceSample:
     """One face in one frame, ready for a recogniser.
 
-    `aligned` is (112, 112, 3) uint8 RGB; `quality` in [0, 1], see stages/quality.py for what it is made of.
+    `aligned` is (112, 112, 3) uint8 RGB; `quality` in [0, 1], see stages/quality.py for what it is made of;
+    `score` is the detector's own, in [0, 1].
     """
 
     at_s: float
@@ -187,6 +188,7 @@ class FaceSample:
     landmarks: NDArray[np.float32]
     aligned: NDArray[np.uint8]
     quality: float
+    score: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,12 @@ class SpeechTurn:
     net_speech_s: float
     speaker: int = 0
     pieces: tuple[Span, ...] = ()
+
+
+def pieces_of(appearance: FaceTrack | SpeechTurn) -> tuple[Span, ...]:
+    """Give the seconds at which somebody appears: of a voice each piece, of a face its whole span."""
+    pieces = appearance.pieces if isinstance(appearance, SpeechTurn) else ()
+    return pieces or (appearance.span,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +277,9 @@ class Candidate:
     """An enrolled subject who may be the one who appears.
 
     `score` is the cosine in [-1, 1] that the thresholds are set on; `margin` is the distance to the
-    second-best subject, or to -1 where nobody else is enrolled and a margin says nothing. `llr` is the natural
-    logarithm of the likelihood ratio that the pack's calibration gives the score, 0 where there is none.
-    `lookalike` is the best cosine to a known lookalike of the subject, -1 where there is none.
+    second-best subject, or to -1 where nobody else is enrolled and a margin says nothing. `llr` is the
+    natural logarithm of the likelihood ratio that the pack's calibration gives the score, 0 where there is
+    none. `lookalike` is the best cosine to a known lookalike of the subject, -1 where there is none.
     """
 
     subject_id: SubjectId

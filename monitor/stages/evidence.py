@@ -21,7 +21,7 @@ from PIL import Image
 from monitor import findings
 from monitor.db import utc_now
 from monitor.errors import EvidenceIncomplete
-from monitor.values import FaceTrack, Modality
+from monitor.values import FaceTrack, pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Thresholds
-    from monitor.values import BlobId, Candidate, CouldNotLook, FindingId, Origin, Verdict
+    from monitor.values import BlobId, Candidate, CouldNotLook, FindingId, Modality, Origin, Verdict
 
 CROP_QUALITY = 90
 """JPEG quality of a crop: small, and no worse to look at than what platforms serve."""
@@ -80,9 +80,9 @@ def evidence(
         "band": verdict.band,
         "media": _media(exhibit),
         "original": original,
-        "thresholds": {
-            m.value: {"alert": t.alert, "review": t.review, "source": t.source} for m, t in thresholds.items()
-        },
+        "thresholds": {m.value: _limits(t) for m, t in thresholds.items()},
+        "llr": round(verdict.llr, 4),
+        "agreement": verdict.agreement,
         "candidates": [_candidate(c) for c in candidates],
         "crops": [_crop(c) for c in verdict.face[:MAX_CROPS]],
         "synthetic": {
@@ -129,6 +129,21 @@ def _media(exhibit: Exhibit) -> dict[str, Any]:
     }
 
 
+def _limits(thresholds: Thresholds) -> dict[str, Any]:
+    """Give the thresholds with what they were measured on: no people means that they never were."""
+    return {
+        "alert": round(thresholds.alert, 6),
+        "review": round(thresholds.review, 6),
+        "source": thresholds.source,
+        "model_id": thresholds.model_id,
+        "data_set": thresholds.data_set,
+        "date": thresholds.date,
+        "people": thresholds.people,
+        "pairs_of_one_person": thresholds.genuine,
+        "pairs_of_two_people": thresholds.impostor,
+    }
+
+
 def _candidate(candidate: Candidate) -> dict[str, Any]:
     appearance = candidate.appearance
     boxes = [
@@ -140,9 +155,13 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "model_id": candidate.model_id,
         "score": round(candidate.score, 6),
         "margin": round(candidate.margin, 6),
+        "llr": round(candidate.llr, 4),
+        "lookalike": round(candidate.lookalike, 6),
+        "doubts": list(candidate.doubts),
         "band": candidate.band,
         "start_s": appearance.span.start_s,
         "end_s": appearance.span.end_s,
+        "pieces": [[p.start_s, p.end_s] for p in pieces_of(appearance)],
         "where": boxes,
     }
 

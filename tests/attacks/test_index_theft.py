@@ -75,7 +75,7 @@ def stolen(tmp_path: Path, data: Path, pack: Pack) -> tuple[Path, list[NDArray[n
     engine = open_engine(f"sqlite:///{home / 'likeness.db'}")
     gallery = Gallery(engine, KeyEncryptionKeys(parse_keys([key])), models_of(pack))
     gallery.follow()
-    vectors = [index._shelves[0][0].copy() for index in gallery._indexes.values()]
+    vectors = [held._centroids.row(0).copy() for held in gallery._sets.values()]
     (tmp_path / "gallery.log").write_text(f"{gallery!r} {gallery.sizes}")
     assert gallery.sizes == {Modality.FACE: 1, Modality.VOICE: 1}
     engine.dispose()

@@ -12,15 +12,16 @@ from sqlmodel import col
 from monitor import subject_keys
 from monitor.db import writing
 from monitor.gallery import add_template, tombstone
+from monitor.gallery_sets import HANDICAP
 from monitor.tables import SubjectKey
-from monitor.values import Modality, ModelId, SubjectId, TemplateId
+from monitor.values import Modality, ModelId, SubjectId
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Engine
 
     from monitor.crypto import KeyEncryptionKeys
-    from monitor.gallery import Hit
+    from monitor.gallery import Compared
 
 SIZE = 64
 MODEL = ModelId("random@0123456789abcdef/none")
@@ -34,33 +35,50 @@ def unit_vectors(rng: np.random.Generator, count: int, size: int = SIZE) -> NDAr
 
 
 class TwinGallery:
-    """Compares everything with everything in float64. Slow, and right."""
+    """Compares everything with everything in float64, by the set rule. Slow, and right."""
 
-    def __init__(self) -> None:
+    def __init__(self, handicap: float = HANDICAP) -> None:
         """Start empty."""
-        self.vectors: dict[TemplateId, NDArray[np.float64]] = {}
-        self.owner: dict[TemplateId, SubjectId] = {}
+        self.handicap = handicap
+        self.sets: dict[SubjectId, dict[str, tuple[NDArray[np.float64], float]]] = {}
+        self.lookalikes: dict[SubjectId, list[NDArray[np.float64]]] = {}
 
-    def add(self, subject_id: SubjectId, template_id: TemplateId, vector: NDArray[np.float32]) -> None:
+    def add(
+        self, subject_id: SubjectId, template_id: str, vector: NDArray[np.float32], quality: float = 1.0
+    ) -> None:
         """Keep one template."""
-        self.vectors[template_id] = vector.astype(np.float64)
-        self.owner[template_id] = subject_id
+        self.sets.setdefault(subject_id, {})[template_id] = (vector.astype(np.float64), quality)
+
+    def learn(self, subject_id: SubjectId, vector: NDArray[np.float32]) -> None:
+        """Keep one lookalike."""
+        self.lookalikes.setdefault(subject_id, []).append(vector.astype(np.float64))
 
     def remove(self, subject_id: SubjectId) -> None:
         """Forget a subject."""
-        for template_id in [one for one, owner in self.owner.items() if owner == subject_id]:
-            del self.vectors[template_id], self.owner[template_id]
+        self.sets.pop(subject_id, None)
+        self.lookalikes.pop(subject_id, None)
 
-    def must_agree(self, found: list[list[Hit]], probes: NDArray[np.float32], k: int) -> None:
-        """Check the scores and their order, and that each hit has the score and owner it says."""
-        for hits, probe in zip(found, probes.astype(np.float64), strict=True):
-            scores = {template_id: float(vector @ probe) for template_id, vector in self.vectors.items()}
-            best = sorted(scores.values(), reverse=True)[:k]
-            np.testing.assert_allclose([hit.score for hit in hits], best, atol=1e-6)
-            for hit in hits:
-                assert abs(scores[hit.template_id] - hit.score) < 1e-6
-                assert self.owner[hit.template_id] == hit.subject_id
-            assert len({hit.template_id for hit in hits}) == len(hits)
+    def score(self, subject_id: SubjectId, probe: NDArray[np.float64]) -> tuple[float, float, float]:
+        """Give the cosine to the centroid, the score by the set rule, and the cosine to a lookalike."""
+        own = self.sets[subject_id].values()
+        centroid = np.sum([vector * quality for vector, quality in own], axis=0)
+        cosine = float(centroid @ probe / np.linalg.norm(centroid))
+        best = max(float(vector @ probe) for vector, _ in own) - self.handicap
+        lookalike = max((float(one @ probe) for one in self.lookalikes.get(subject_id, [])), default=-1.0)
+        return cosine, max(cosine, best), lookalike
+
+    def must_agree(self, compared: Compared, probes: NDArray[np.float32], k: int) -> None:
+        """Check who is nearest, the scores and their order, and how many were compared."""
+        assert compared.subjects == len(self.sets)
+        for found, probe in zip(compared.nearest, probes.astype(np.float64), strict=True):
+            scores = {subject_id: self.score(subject_id, probe) for subject_id in self.sets}
+            nearest = sorted(scores, key=lambda one: -scores[one][0])[:k]
+            best = sorted((scores[one][1] for one in nearest), reverse=True)
+            np.testing.assert_allclose([one.score for one in found], best, atol=1e-6)
+            assert len({one.subject_id for one in found}) == len(found)
+            for one in found:
+                assert abs(scores[one.subject_id][1] - one.score) < 1e-6
+                assert abs(scores[one.subject_id][2] - one.lookalike) < 1e-6
 
 
 def enrol(

@@ -12,11 +12,11 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col
 
-from monitor import gallery_events, gallery_index, gallery_rows
+from monitor import gallery_events, gallery_rows, gallery_sets, gallery_shelves
 from monitor.crypto import KeyEncryptionKeys, new_key
 from monitor.db import reading, writing
 from monitor.errors import GalleryNotReady, KeyWrong, ModelMismatch, SubjectErased
-from monitor.gallery import Gallery, add_template, alive
+from monitor.gallery import Compared, Gallery, add_template, alive
 from monitor.tables import GalleryEvent, SubjectKey, Template
 from monitor.values import Modality, ModelId, SubjectId
 from tests.enrollment.people import MODEL, MODELS, SIZE, TwinGallery, enrol, erase_row, unit_vectors
@@ -32,10 +32,11 @@ def gallery(engine: Engine, keys: KeyEncryptionKeys) -> Gallery:
     return Gallery(engine, keys, MODELS)
 
 
-def test_search_agrees_with_the_brute_force_twin(
-    engine: Engine, keys: KeyEncryptionKeys, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+def test_comparing_agrees_with_the_brute_force_twin(
+    engine: Engine, keys: KeyEncryptionKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gallery_index, "SHELF_ROWS", 16)  # several shelves, and erasures across their edges
+    monkeypatch.setattr(gallery_shelves, "SHELF_ROWS", 16)  # several shelves, and erasures across their edges
+    gallery = Gallery(engine, keys, MODELS)
     rng = np.random.default_rng(7)
     twin = TwinGallery()
     people = [enrol(engine, keys, unit_vectors(rng, 3), twin) for _ in range(40)]
@@ -47,7 +48,7 @@ def test_search_agrees_with_the_brute_force_twin(
             twin.remove(erased)
             gallery.follow()
         for k in (1, 5, 1000):
-            twin.must_agree(gallery.search(FACE, MODEL, probes, k), probes, k)
+            twin.must_agree(gallery.compare(FACE, MODEL, probes, k), probes, k)
 
 
 def test_planted_distances_come_back_exactly(
@@ -58,21 +59,23 @@ def test_planted_distances_come_back_exactly(
     planted = {cosine: cosine * probe + np.sqrt(1 - cosine**2) * other for cosine in (0.39, 0.41, 0.48, 0.49)}
     people = {enrol(engine, keys, vector[None]): cosine for cosine, vector in planted.items()}
     gallery.follow()
-    (hits,) = gallery.search(FACE, MODEL, probe[None], 10)
+    (hits,) = gallery.compare(FACE, MODEL, probe[None], 10).nearest
     assert [people[hit.subject_id] for hit in hits] == [0.49, 0.48, 0.41, 0.39]
     assert [hit.score for hit in hits] == pytest.approx([0.49, 0.48, 0.41, 0.39], abs=1e-6)
 
 
 def test_an_empty_gallery_finds_nobody_and_no_probes_find_nothing(gallery: Gallery) -> None:
     gallery.follow()
-    assert gallery.search(FACE, MODEL, unit_vectors(np.random.default_rng(0), 2), 5) == [[], []]
-    assert gallery.search(FACE, MODEL, np.zeros((0, SIZE), np.float32), 5) == []
+    probes = unit_vectors(np.random.default_rng(0), 2)
+    assert gallery.compare(FACE, MODEL, probes, 5) == Compared(0, ((), ()))
+    assert gallery.compare(FACE, MODEL, np.zeros((0, SIZE), np.float32), 5) == Compared(0, ())
+    assert gallery.against(FACE, MODEL, probes, [SubjectId("nobody")]) == {}
 
 
 def test_a_gallery_never_loaded_is_not_ready(gallery: Gallery) -> None:
     assert not gallery.ready
     with pytest.raises(GalleryNotReady):
-        gallery.search(FACE, MODEL, np.zeros((1, SIZE), np.float32), 1)
+        gallery.compare(FACE, MODEL, np.zeros((1, SIZE), np.float32), 1)
 
 
 def test_vectors_of_another_model_or_size_are_refused(gallery: Gallery) -> None:
@@ -83,7 +86,9 @@ def test_vectors_of_another_model_or_size_are_refused(gallery: Gallery) -> None:
         (Modality.VOICE, MODEL, SIZE),
     ):
         with pytest.raises(ModelMismatch):
-            gallery.search(modality, ModelId(model), np.zeros((1, size), np.float32), 1)
+            gallery.compare(modality, ModelId(model), np.eye(1, size, dtype=np.float32), 1)
+        with pytest.raises(ModelMismatch):
+            gallery.against(modality, ModelId(model), np.eye(1, size, dtype=np.float32), [])
 
 
 def test_templates_of_another_model_stay_out(
@@ -132,7 +137,7 @@ def test_alive_is_the_ledger_s_word(engine: Engine, keys: KeyEncryptionKeys, gal
     kept, erased = (enrol(engine, keys, vector[None]) for vector in vectors)
     gallery.follow()
     erase_row(engine, erased)
-    matched = [hit.subject_id for hit in gallery.search(FACE, MODEL, vectors[1][None], 2)[0]]
+    matched = [hit.subject_id for hit in gallery.compare(FACE, MODEL, vectors[1][None], 2).nearest[0]]
     assert erased in matched  # the tombstone has not been followed yet
     with reading(engine) as session:
         assert alive(session, [*matched, SubjectId("never-was")]) == {kept}
@@ -199,7 +204,7 @@ def test_a_database_that_is_away_is_not_an_empty_gallery(
     gallery._followed_at = time.monotonic() - 60
     assert not gallery.ready
     with pytest.raises(GalleryNotReady):
-        gallery.search(FACE, MODEL, np.zeros((1, SIZE), np.float32), 1)
+        gallery.compare(FACE, MODEL, np.zeros((1, SIZE), np.float32), 1)
 
 
 def test_a_stale_gallery_looks_again_before_it_answers(
@@ -209,7 +214,7 @@ def test_a_stale_gallery_looks_again_before_it_answers(
     vectors = unit_vectors(np.random.default_rng(9), 1)
     subject_id = enrol(engine, keys, vectors)
     gallery._followed_at = time.monotonic() - 60
-    assert gallery.search(FACE, MODEL, vectors, 1)[0][0].subject_id == subject_id
+    assert gallery.compare(FACE, MODEL, vectors, 1).nearest[0][0].subject_id == subject_id
     assert gallery.ready
 
 
@@ -240,7 +245,7 @@ def test_one_changed_row_does_not_switch_the_watch_off(
         wrapped = session.get_one(SubjectKey, bad_key).wrapped
         session.get_one(SubjectKey, bad_key).wrapped = wrapped[:-1] + bytes([wrapped[-1] ^ 1])
     assert gallery.follow() == 1
-    assert gallery.search(FACE, MODEL, vectors[2][None], 5)[0][0].subject_id == good
+    assert gallery.compare(FACE, MODEL, vectors[2][None], 5).nearest[0][0].subject_id == good
 
 
 def test_the_follower_in_the_background_keeps_up(engine: Engine, keys: KeyEncryptionKeys) -> None:
@@ -278,7 +283,7 @@ def test_a_subject_erased_while_a_search_runs_is_not_returned(
     gallery = Gallery(sqlite_engine, keys, MODELS)
     gallery.follow()
     computed, go_on = threading.Event(), threading.Event()
-    knn = gallery_index.faiss.knn
+    knn = gallery_sets.faiss.knn
 
     def slow_knn(*args: object, **kwargs: object) -> object:
         found = knn(*args, **kwargs)
@@ -286,19 +291,19 @@ def test_a_subject_erased_while_a_search_runs_is_not_returned(
         assert go_on.wait(10)
         return found
 
-    monkeypatch.setattr(gallery_index.faiss, "knn", slow_knn)
-    found: list[list[gallery_index.Hit]] = []
-    search = threading.Thread(target=lambda: found.extend(gallery.search(FACE, MODEL, vectors[:1], 1)))
+    monkeypatch.setattr(gallery_sets.faiss, "knn", slow_knn)
+    found: list[Compared] = []
+    search = threading.Thread(target=lambda: found.append(gallery.compare(FACE, MODEL, vectors[:1], 1)))
     search.start()
     assert computed.wait(10)
     erase_row(sqlite_engine, erased)
     follow = threading.Thread(target=gallery.follow)
     follow.start()
-    wait_until(lambda: erased in gallery._indexes[FACE]._erased, 2.0)
+    wait_until(lambda: erased in gallery._sets[FACE]._erased, 2.0)
     go_on.set()
     for thread in (search, follow):
         thread.join(10)
-    assert [hit.subject_id for hit in found[0]] == [kept]
+    assert [hit.subject_id for hit in found[0].nearest[0]] == [kept]
 
 
 def test_searches_and_changes_at_once_stay_exact(engine: Engine, keys: KeyEncryptionKeys) -> None:
@@ -314,7 +319,7 @@ def test_searches_and_changes_at_once_stay_exact(engine: Engine, keys: KeyEncryp
         def look() -> None:
             while not done.is_set():
                 for vector, subject_id, hits in zip(
-                    steady, ids, gallery.search(FACE, MODEL, steady, 1), strict=True
+                    steady, ids, gallery.compare(FACE, MODEL, steady, 1).nearest, strict=True
                 ):
                     if hits[0].subject_id != subject_id or abs(hits[0].score - vector @ vector) > 1e-5:
                         wrong.append(subject_id)
@@ -328,7 +333,7 @@ def test_searches_and_changes_at_once_stay_exact(engine: Engine, keys: KeyEncryp
             wait_until(lambda: gallery.sizes[FACE] == 22, 5.0)
             erase_row(engine, subject_id)
             wait_until(lambda: gallery.sizes[FACE] == 20, 5.0)
-            hits = gallery.search(FACE, MODEL, passing, 22)
+            hits = gallery.compare(FACE, MODEL, passing, 22).nearest
             wrong += [hit.subject_id for line in hits for hit in line if hit.subject_id == subject_id]
         done.set()
         for thread in lookers:
