@@ -32,8 +32,8 @@ LEAST_WEIGHT = 0.05
 
 SEARCH_THREADS = 1
 """Items are looked at in parallel, one thread each. On one thread FAISS's exhaustive search takes 0.4 ms for
-a probe among 10,000 x 512, the time of reading them. numpy's matrix product is as quick on an idle machine, but
-it takes every core, and on a busy one waits 8 to 16 ms for them (2 cores, FAISS 1.15.1, 2026-11)."""
+a probe among 10,000 x 512, the time of reading them. numpy's matrix product is as quick on an idle machine,
+but takes every core, and on a busy one waits 8 to 16 ms for them (2 cores, FAISS 1.15.1, 2026-11)."""
 
 LOOKS = 2
 """Looks per search: a second one when a subject was erased during the first, so that k come back."""
