@@ -5,7 +5,7 @@ The code of insightface is MIT; most of its model packs are for non-commercial r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,7 +33,10 @@ MIN_SCORE: Final = 0.5
 THRESHOLDS: Final = Thresholds(
     alert=0.50,
     review=0.40,
-    source="not measured on this pack: set well above what its makers publish; run `likeness bench faces`",
+    model_id=ModelId(""),
+    data_set=(
+        "not measured on this pack: set well above what its makers publish; run `likeness calibrate faces`"
+    ),
 )
 
 
@@ -72,10 +75,11 @@ def load_insightface(folder: Path, device: Device) -> FaceModels:
     detector, recogniser = models["detection"], models["recognition"]
     for model in (detector, recogniser):
         must_run_on(model.session, device)
+    named = _id(folder, recogniser, "crop112-rgb")
     return FaceModels(
         InsightFaceDetector(_id(folder, detector, "640"), detector),
-        ArcFace(_id(folder, recogniser, "crop112-rgb"), _dimension(recogniser), recogniser, mirrored=False),
-        THRESHOLDS,
+        ArcFace(named, _dimension(recogniser), recogniser, mirrored=False),
+        replace(THRESHOLDS, model_id=named),
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from monitor.ml.calibration import Calibration
     from monitor.values import DetectedFace, ModelId, Sound, Span
 
 
@@ -71,32 +72,51 @@ class VoiceRecogniser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From which cosine on a match is told (`alert`) or shown to a human first (`review`).
+    """From which cosine on a match is told (`alert`) or shown to a human first (`review`), and who says so.
 
-    `source` names data set, date and error rate that the two numbers were read off.
+    `model_id` is the recogniser that the two hold for. `data_set`, `date`, `people`, `genuine` and `impostor`
+    (pairs of one person and of two) say what they were measured on; with no people at all they were never
+    measured, and `data_set` is then the sentence that says where they come from.
     """
 
     alert: float
     review: float
-    source: str
+    model_id: ModelId
+    data_set: str
+    date: str = ""
+    people: int = 0
+    genuine: int = 0
+    impostor: int = 0
+
+    @property
+    def source(self) -> str:
+        """One sentence: where the two numbers come from."""
+        if not self.people:
+            return self.data_set
+        return (
+            f"{self.data_set}, {self.date}: {self.people:,} people, {self.genuine:,} pairs of one person, "
+            f"{self.impostor:,} of two"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FaceModels:
-    """The face half of a pack."""
+    """The face half of a pack. `calibration` is None where nobody has measured the recogniser."""
 
     detector: FaceDetector
     recogniser: FaceRecogniser
     thresholds: Thresholds
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceModels:
-    """The voice half of a pack."""
+    """The voice half of a pack. `calibration` is None where nobody has measured the recogniser."""
 
     detector: SpeechDetector
     recogniser: VoiceRecogniser
     thresholds: Thresholds
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,40 +1,36 @@
-"""The named packs: sets of models that belong together, with the thresholds measured on them."""
+"""The named packs: sets of models that belong together, with thresholds from what was measured of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from monitor import log as logs
 from monitor.errors import ConfigError, PackUnknown
+from monitor.ml.calibration import own_path, read_calibration, shipped_for, thresholds_at
 from monitor.ml.interfaces import FaceModels, Pack, Thresholds, VoiceModels
 from monitor.ml.lock import read_lock
 from monitor.ml.sessions import PROVIDERS, open_session, providers_of
 from monitor.ml.weights import path_of
-from monitor.values import model_id
+from monitor.values import Modality, ModelId, model_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from monitor.ml.calibration import Calibration
     from monitor.ml.interfaces import VoiceRecogniser
     from monitor.ml.sessions import Device
     from monitor.settings import Settings
-    from monitor.values import ModelId
 
-REGISTRY_FACES: Final = Thresholds(
-    alert=0.50,
-    review=0.415,
-    source="LFW A to I less errata, 15 M impostor pairs, 2026-11-23: FAR 1e-4 at 0.420, 1e-5 at 0.476",
+log = logs.get(__name__)
+
+Models = TypeVar("Models", FaceModels, VoiceModels)
+
+UNMEASURED: Final = Thresholds(
+    alert=1.0, review=1.0, model_id=ModelId(""), data_set="not measured: run `likeness calibrate`"
 )
-EDGEFACE_FACES: Final = Thresholds(
-    alert=0.447,
-    review=0.324,
-    source="LFW J to Z, YuNet + EdgeFace xs: 0.324 at FAR 1e-4, 0.447 at FAR 1e-6",
-)
-REGISTRY_VOICES: Final = Thresholds(
-    alert=0.62,
-    review=0.50,
-    source="CAM++: of 8,363 pairs of strangers (LibriSpeech, a telephone talk) 3 over 0.50, none over 0.57",
-)
+"""What a recogniser has before its calibration is looked up. With these nobody is ever found."""
 
 
 def _published(name: str, short: str, preprocessing: str) -> ModelId:
@@ -42,10 +38,13 @@ def _published(name: str, short: str, preprocessing: str) -> ModelId:
     return model_id(short, read_lock().named(name).sha256, preprocessing)
 
 
-def load_pack(settings: Settings) -> Pack:
+def load_pack(settings: Settings, *, measured: bool = True) -> Pack:
     """Load the pack that the settings name, every file checked against weights.lock first.
 
-    Raises PackUnknown, WeightsMissing, WeightsDiffer, DeviceMissing.
+    Its thresholds come from a calibration: the operator's own where it was made with these very models, or
+    the one that comes with the program, or else those that the pack states. `measured` False loads it all the
+    same where there is none: to calibrate it. Raises PackUnknown, WeightsMissing, WeightsDiffer,
+    DeviceMissing, and ConfigError for a calibration that cannot be read or is nowhere.
     """
     try:
         load = PACKS[settings.pack]
@@ -53,8 +52,35 @@ def load_pack(settings: Settings) -> Pack:
         msg = f"there is no pack {settings.pack!r}"
         raise PackUnknown(msg, hint=f"LIKENESS_PACK is one of: {', '.join(PACKS)}.") from exc
     providers_of(settings.device)
-    faces = load(settings)
-    return Pack(settings.pack, settings.device, PROVIDERS[settings.device], faces, _voices(settings))
+    faces, voices = load(settings), _voices(settings)
+    if measured:
+        faces = _calibrated(faces, Modality.FACE, settings)
+        voices = _calibrated(voices, Modality.VOICE, settings)
+    return Pack(settings.pack, settings.device, PROVIDERS[settings.device], faces, voices)
+
+
+def _calibrated(models: Models, modality: Modality, settings: Settings) -> Models:
+    """Give the models the thresholds of the calibration that is theirs."""
+    model_id = models.recogniser.model_id
+    calibration = _own(modality, model_id, settings) or shipped_for(model_id)
+    if calibration is not None:
+        return replace(models, thresholds=thresholds_at(calibration), calibration=calibration)
+    if models.thresholds is UNMEASURED:
+        msg = f"there is no calibration of {model_id}"
+        raise ConfigError(msg, hint=f"Make one with `likeness calibrate {modality}s`.")
+    return models
+
+
+def _own(modality: Modality, model_id: ModelId, settings: Settings) -> Calibration | None:
+    """Read the operator's own calibration. One of other models is left alone, with a warning."""
+    path = own_path(settings.home, modality, settings.pack)
+    if not path.is_file():
+        return None
+    found = read_calibration(path)
+    if (found.modality, found.model_id) == (modality, model_id):
+        return found
+    log.warning("calibration_of_another_model", path=str(path), of=found.model_id, in_use=model_id)
+    return None
 
 
 def _session(settings: Settings, name: str) -> Any:  # noqa: ANN401 - onnxruntime has no types
@@ -77,7 +103,7 @@ def _registry_faces(settings: Settings) -> FaceModels:
         mirrored=True,
         batch=BATCHES[settings.device],
     )
-    return FaceModels(detector, recogniser, REGISTRY_FACES)
+    return FaceModels(detector, recogniser, UNMEASURED)
 
 
 def _edgeface_faces(settings: Settings) -> FaceModels:
@@ -95,7 +121,7 @@ def _edgeface_faces(settings: Settings) -> FaceModels:
             mirrored=False,
             batch=BATCHES[settings.device],
         ),
-        EDGEFACE_FACES,
+        UNMEASURED,
     )
 
 
@@ -119,13 +145,14 @@ def _voices(settings: Settings) -> VoiceModels:
         _published("campplus_cn_en_common.pt", "campplus", "fbank80-cmn"),
         _session(settings, "campplus_192.onnx"),
     )
-    return VoiceModels(detector, recogniser, REGISTRY_VOICES)
+    return VoiceModels(detector, recogniser, UNMEASURED)
 
 
 def _speechbrain(folder: Path, device: Device) -> tuple[VoiceRecogniser, Thresholds]:
     from monitor.ml.speechbrain_voice import THRESHOLDS, load_speechbrain  # noqa: PLC0415 - imports PyTorch
 
-    return load_speechbrain(folder, device), THRESHOLDS
+    recogniser = load_speechbrain(folder, device)
+    return recogniser, replace(THRESHOLDS, model_id=recogniser.model_id)
 
 
 PACKS: Final[dict[str, Callable[[Settings], FaceModels]]] = {

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 THRESHOLDS: Final = Thresholds(
     alert=0.62,
     review=0.50,
-    source="not measured on this model: those of the registry pack's voice recogniser, CAM++",
+    model_id=ModelId(""),
+    data_set=(
+        "not measured on this model: those of the registry pack's voice recogniser, CAM++; "
+        "run `likeness calibrate voices`"
+    ),
 )
 
 HINT: Final = "Install the `speechbrain` extra: pip install 'likeness-watch[speechbrain]'."

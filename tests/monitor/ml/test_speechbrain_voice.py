@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,7 +107,9 @@ def test_loading_leaves_the_folder_as_it_was(folder: Path) -> None:
 def test_the_pack_reads_voices_with_it(folder: Path) -> None:
     voices = load_pack(Settings(speechbrain_dir=folder)).voices
     assert voices.recogniser.dimension == 12
-    assert voices.thresholds == speechbrain_voice.THRESHOLDS
+    stated = replace(speechbrain_voice.THRESHOLDS, model_id=voices.recogniser.model_id)
+    assert voices.thresholds == stated
+    assert voices.calibration is None
 
 
 def test_who_looks_at_every_loaded_module_meets_no_missing_one(folder: Path) -> None:
