@@ -123,7 +123,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Exception, _unknown)
     app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
     app.include_router(Pages(engine, keks, links, settings.lookalike_days).router())
-    if settings.operator_token is not None:
+    if settings.operator_token is not None and settings.operator_token.get_secret_value():
         app.include_router(OperatorPages(engine, settings).router())
     app.add_api_route("/", _home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)

@@ -170,7 +170,7 @@ def _dismissed(session: Session, since: datetime) -> dict[str, int]:
         .where(col(Finding.state) == DISMISSED, col(Finding.created_at) >= since)
         .group_by(col(Finding.band))
     )
-    return dict(session.connection().execute(asked).tuples().all())
+    return {str(band): int(count) for band, count in session.connection().execute(asked)}
 
 
 def _enrolled(session: Session, models: set[str]) -> int:

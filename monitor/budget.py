@@ -53,6 +53,9 @@ FLUSH_S = 5.0
 """How often counts are written. Those of the last seconds are lost when a worker is killed: they are
 statistics."""
 
+SHIPPED_VOICES = "voices-campplus.json"
+"""Calibration of the voices of every pack whose voices are ours."""
+
 log = logs.get(__name__)
 
 
@@ -92,12 +95,13 @@ def halves_at_rest(settings: Settings) -> tuple[Half, ...]:
 
 def _at_rest(modality: Modality, settings: Settings) -> Calibration | None:
     own = own_path(settings.home, modality, settings.pack)
+    name = own.name if modality is Modality.FACE else SHIPPED_VOICES
+    with_us = files("monitor.ml").joinpath("calibrations", name)
     elsewhere = modality is Modality.VOICE and settings.speechbrain_dir is not None
-    with_us = files("monitor.ml").joinpath("calibrations", own.name)
-    shipped = read_calibration(with_us) if with_us.is_file() and not elsewhere else None
+    came = read_calibration(with_us) if with_us.is_file() and not elsewhere else None
     made_here = read_calibration(own) if own.is_file() else None
-    if made_here is None or (shipped is not None and shipped.model_id != made_here.model_id):
-        return shipped
+    if made_here is None or (came is not None and came.model_id != made_here.model_id):
+        return came
     return made_here
 
 
