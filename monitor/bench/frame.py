@@ -20,7 +20,8 @@ class Request:
 
     `data` is the folder to measure on (None where a bench makes its own); `seed` fixes every random choice;
     `limit` is how many items are taken at most, 0 for all; `progress` is told what is being done, how many
-    items are done and how many there are. `errata` says whether known wrong labels are put right.
+    items are done and how many there are. `errata` says whether known wrong labels are put right,
+    `plots` whether curves are drawn. `voices` is a folder of recordings, for a bench that takes both.
     """
 
     settings: Settings
@@ -29,6 +30,8 @@ class Request:
     limit: int
     progress: Callable[[str, int, int], None]
     errata: bool = True
+    plots: bool = False
+    voices: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,13 +74,20 @@ def _errata(data: Path) -> tuple[set[str], dict[str, str]]:
 
 
 def in_threads(
-    work: Callable[[Sequence[Item]], Iterable[Answer]], items: Sequence[Item], request: Request, chunk: int
+    work: Callable[[Sequence[Item]], Iterable[Answer]],
+    items: Sequence[Item],
+    request: Request,
+    chunk: int,
+    what: str = "embed",
 ) -> list[Answer]:
-    """Work through items chunk by chunk in parallel threads; the answers come in the items' order."""
+    """Work through items chunk by chunk in parallel threads; the answers come in the items' order.
+
+    `what` names the work in the progress that is shown.
+    """
     chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
     answers: list[Answer] = []
     with ThreadPoolExecutor(request.settings.threads or os.cpu_count()) as pool:
         for part in pool.map(lambda some: list(work(some)), chunks):
             answers += part
-            request.progress("embed", len(answers), len(items))
+            request.progress(what, len(answers), len(items))
     return answers

@@ -1,12 +1,12 @@
-"""All against all, and open set: the two ways in which a recogniser is measured here.
+"""All against all: the way in which a recogniser is measured one pair at a time.
 
 The vectors given to these functions stay in memory; nothing but the figures leaves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -14,24 +14,59 @@ from monitor.bench.frame import Figure
 from monitor.bench.statistics import mean_of_people, rate_by_person, threshold_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 ROWS: Final = 512
 """Rows of the score matrix computed at once; bounds memory."""
 
+PER_ONE: Final = 100_000
+"""Bins in which strangers' scores are counted, to a cosine of 1: finer than any figure that is quoted."""
+
+BINS: Final = 2 * PER_ONE + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """`vectors` (n, d) float32 of length 1, or NaN where nothing was found; `persons` (n,) numbers."""
+    """`vectors` (n, d) float32 of length 1, or NaN where nothing was found; `persons` (n,) numbers.
+
+    `qualities` (n,) float32 in [0, 1] rates the samples, where that was asked for.
+    """
 
     vectors: NDArray[np.float32]
     persons: NDArray[np.int64]
+    qualities: NDArray[np.float32] | None = None
 
     @property
     def found(self) -> NDArray[np.bool_]:
         """Where there is a vector."""
         result: NDArray[np.bool_] = ~np.isnan(self.vectors[:, 0])
         return result
+
+    def only(self, places: NDArray[np.int64]) -> Embedded:
+        """Give some of the rows."""
+        rated = None if self.qualities is None else self.qualities[places]
+        return replace(self, vectors=self.vectors[places], persons=self.persons[places], qualities=rated)
+
+
+class Compared(Protocol):
+    """Pairs that were scored."""
+
+    @property
+    def genuine(self) -> NDArray[np.float32]:
+        """Scores of pairs of one person."""
+
+    @property
+    def persons(self) -> NDArray[np.int64]:
+        """Whose pair each genuine one is."""
+
+    @property
+    def impostors(self) -> int:
+        """How many pairs of two people there are."""
+
+    def threshold_at(self, far: float) -> float:
+        """Lowest threshold that at most `far` of the impostor pairs reach; ValueError: they are too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +77,104 @@ class Pairs:
     persons: NDArray[np.int64]
     impostor: NDArray[np.float32]
 
+    @property
+    def impostors(self) -> int:
+        """How many pairs of two people there are."""
+        return len(self.impostor)
+
+    def threshold_at(self, far: float) -> float:
+        """See statistics.threshold_at."""
+        return threshold_at(self.impostor, far)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedPairs:
+    """The same for any number of pairs: impostor scores are counted in BINS bins, `counts` is (BINS,)."""
+
+    genuine: NDArray[np.float32]
+    persons: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @property
+    def impostors(self) -> int:
+        """How many pairs of two people there are."""
+        return int(self.counts.sum())
+
+    def threshold_at(self, far: float) -> float:
+        """Lowest edge of a bin that at most `far` of the impostor pairs reach; ValueError: too few pairs."""
+        allowed = int(far * self.impostors)
+        if allowed < 1:
+            msg = f"{self.impostors} impostor scores cannot show a rate of {far}"
+            raise ValueError(msg)
+        return float(edges()[np.argmax(self._reaching() <= allowed)])  # nothing reaches the last edge
+
+    def far_at(self, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the impostor pairs that reach each of some thresholds (n,)."""
+        reaching = self._reaching()[np.searchsorted(edges(), thresholds).clip(0, BINS)]
+        shares: NDArray[np.float64] = np.divide(reaching, max(1, self.impostors), dtype=np.float64)
+        return shares
+
+    def _reaching(self) -> NDArray[np.int64]:
+        reaching: NDArray[np.int64] = np.append(self.counts[::-1].cumsum()[::-1], 0)
+        return reaching
+
+
+def edges() -> NDArray[np.float64]:
+    """Give the edges of the bins (BINS + 1,), from -1 to a little over 1."""
+    return np.arange(BINS + 1, dtype=np.float64) / PER_ONE - 1
+
 
 def all_pairs(embedded: Embedded) -> Pairs:
-    """Score every pair once.
+    """Score every pair once and keep all the scores.
 
     A genuine pair with a missing vector scores -1: not finding a face is a miss. An impostor pair with
     one does not exist.
     """
-    vectors = np.nan_to_num(embedded.vectors)
     genuine, persons, impostor = [], [], []
+    for same, whose, others in _blocks(embedded):
+        genuine.append(same)
+        persons.append(whose)
+        impostor.append(others)
+    return Pairs(np.concatenate(genuine), np.concatenate(persons), np.concatenate(impostor))
+
+
+def count_pairs(embedded: Embedded) -> CountedPairs:
+    """Score every pair once, as `all_pairs` does, in memory that does not grow with the impostor pairs."""
+    genuine, persons = [], []
+    counts = np.zeros(BINS, np.int64)
+    for same, whose, others in _blocks(embedded):
+        genuine.append(same)
+        persons.append(whose)
+        places = ((others.astype(np.float64) + 1) * PER_ONE).astype(np.int64).clip(0, BINS - 1)
+        counts += np.bincount(places, minlength=BINS)
+    return CountedPairs(np.concatenate(genuine), np.concatenate(persons), counts)
+
+
+Block = tuple["NDArray[np.float32]", "NDArray[np.int64]", "NDArray[np.float32]"]
+
+
+def _blocks(embedded: Embedded) -> Iterator[Block]:
+    """Give genuine scores, their persons and impostor scores of ROWS rows of the score matrix at a time."""
+    vectors = np.nan_to_num(embedded.vectors)
+    found, everyone = embedded.found, embedded.persons
     for start in range(0, len(vectors), ROWS):
         rows = np.arange(start, min(start + ROWS, len(vectors)))
         scores = vectors[rows] @ vectors.T
         upper = rows[:, None] < np.arange(len(vectors))[None]
-        same = (embedded.persons[rows, None] == embedded.persons[None]) & upper
-        both = embedded.found[rows, None] & embedded.found[None]
-        genuine.append(np.where(both, scores, np.float32(-1))[same])
-        persons.append(np.broadcast_to(embedded.persons[rows, None], same.shape)[same])
-        impostor.append(scores[upper & ~same & both])
-    return Pairs(np.concatenate(genuine), np.concatenate(persons), np.concatenate(impostor))
+        same = (everyone[rows, None] == everyone[None]) & upper
+        both = found[rows, None] & found[None]
+        whose = np.broadcast_to(everyone[rows, None], same.shape)[same]
+        yield np.where(both, scores, np.float32(-1))[same], whose, scores[upper & ~same & both]
+
+
+def capped(embedded: Embedded, most: int, seed: int) -> Embedded:
+    """Keep at most `most` pictures of a person, drawn by `seed`."""
+    order = np.random.default_rng(seed).permutation(len(embedded.persons))
+    persons = embedded.persons[order]
+    sorted_places = np.argsort(persons, kind="stable")
+    starts = np.searchsorted(persons[sorted_places], persons[sorted_places])
+    rank = np.arange(len(order)) - starts
+    return embedded.only(np.sort(order[sorted_places[rank < most]]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +190,13 @@ class Accepted:
     threshold: Figure
 
 
-def tar_at_far(pairs: Pairs, far: float, seed: int) -> Accepted:
+def tar_at_far(pairs: Compared, far: float, seed: int) -> Accepted:
     """Accept `far` of the impostor pairs: which share of the genuine ones is accepted then?
 
     The intervals draw whole persons; the threshold stays as measured. Raises ValueError when there are too
     few impostor pairs for this rate.
     """
-    threshold = threshold_at(pairs.impostor, far)
+    threshold = pairs.threshold_at(far)
     people = int(pairs.persons.max()) + 1
     tries = np.bincount(pairs.persons, minlength=people)
     hits = np.bincount(pairs.persons[pairs.genuine >= threshold], minlength=people)
@@ -90,42 +204,5 @@ def tar_at_far(pairs: Pairs, far: float, seed: int) -> Accepted:
     return Accepted(
         Figure(*rate_by_person(hits[some], tries[some], seed), len(pairs.genuine), "share of genuine pairs"),
         Figure(*mean_of_people(hits[some] / tries[some], seed), int(some.sum()), "mean share of a person"),
-        Figure.exact(threshold, "cosine", len(pairs.impostor)),
+        Figure.exact(threshold, "cosine", pairs.impostors),
     )
-
-
-def open_set_one(embedded: Embedded, fpir: float, seed: int) -> tuple[Figure, Figure]:
-    """Identification among people enrolled with one picture each; and the threshold for it.
-
-    Everybody with several pictures is enrolled with one of them, drawn by `seed`; their other pictures
-    are looked for. People with a single picture are the strangers: at most `fpir` of their pictures may
-    match anybody. A hit is the right person, first of all, at or over the threshold.
-    """
-    rng = np.random.default_rng(seed)
-    counts = np.bincount(embedded.persons)
-    order = rng.permutation(len(embedded.persons))
-    _, first = np.unique(embedded.persons[order], return_index=True)
-    chosen = order[first]
-    gallery = chosen[counts[embedded.persons[chosen]] > 1]
-    gallery = gallery[embedded.found[gallery]]
-    strangers = np.flatnonzero((counts[embedded.persons] == 1) & embedded.found)
-    probes = np.setdiff1d(np.flatnonzero(counts[embedded.persons] > 1), chosen)
-    threshold = threshold_at(_best(embedded, strangers, gallery)[0], fpir)
-    scores, places = _best(embedded, probes, gallery)
-    right = (embedded.persons[gallery[places]] == embedded.persons[probes]) & (scores >= threshold)
-    tries = np.bincount(embedded.persons[probes], minlength=len(counts))
-    hits = np.bincount(embedded.persons[probes[right]], minlength=len(counts))
-    value, low, high = rate_by_person(hits[tries > 0], tries[tries > 0], seed)
-    return (
-        Figure(value, low, high, len(probes), f"share of looks; {len(gallery)} enrolled"),
-        Figure.exact(threshold, "cosine", len(strangers)),
-    )
-
-
-def _best(
-    embedded: Embedded, probes: NDArray[np.int64], gallery: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Best score and its place in the gallery for each probe; -1 where the probe has no vector."""
-    scores = np.nan_to_num(embedded.vectors[probes]) @ embedded.vectors[gallery].T
-    best: NDArray[np.float32] = np.where(embedded.found[probes], scores.max(axis=1), np.float32(-1))
-    return best, scores.argmax(axis=1)
