@@ -141,6 +141,27 @@ def test_a_link_used_up_leads_to_a_fresh_one(visitor: Visitor, chromium: Any) ->
     assert page.locator("h1").inner_text() == "What we found"
 
 
+def test_this_is_not_me_is_asked_said_and_undone_with_the_keyboard_alone(
+    visitor: Visitor, chromium: Any
+) -> None:
+    page = _page(chromium, java_script_enabled=False, viewport={"width": 320, "height": 700})
+    page.goto(_url(visitor, link_in(_told(visitor))))
+    page.get_by_role("button").click()
+    fine = {"wide": False, "headings": 1, "language": "en"}
+
+    page.get_by_role("link", name="This is not me").press("Enter")
+    assert page.locator("h1").inner_text() == "Is this not you?"
+    assert _shape(page) == fine
+    page.get_by_role("button", name="This is not me").press("Enter")
+    assert page.locator("h1").inner_text() == "You said that this is not you"
+    assert _shape(page) == fine
+    page.reload()
+    page.get_by_role("button", name="Undo: it may be me").press("Enter")
+
+    assert page.locator("h1").inner_text() == "What we found"
+    assert page.get_by_role("link", name="This is not me").is_visible()
+
+
 def test_messages_are_stopped_and_started_again(visitor: Visitor, chromium: Any) -> None:
     page = _page(chromium)
     page.goto(_url(visitor, stop_link_in(_told(visitor))))
@@ -170,16 +191,24 @@ def test_every_page_is_readable_in_every_light_and_on_every_screen(
     page.get_by_role("button").click()
     page.locator("summary").click()
     seen.append(_checked(page))
+    page.get_by_role("link", name="This is not me").click()
+    seen.append(_checked(page))
+    page.get_by_role("button", name="This is not me").click()
+    seen.append(_checked(page))
+    page.get_by_role("link", name="Back to what we found").click()
     page.get_by_role("button", name="Close this page now").click()
     seen.append(_checked(page))
 
-    assert seen == [{"poor": [], "wide": False, "headings": 1, "language": "en"}] * 4
+    assert seen == [{"poor": [], "wide": False, "headings": 1, "language": "en"}] * 6
     assert said == [], "nothing that the page asks for is refused by its own rules"
 
 
 def _checked(page: Any) -> dict[str, object]:
+    return {"poor": page.evaluate(CONTRAST), **_shape(page)}
+
+
+def _shape(page: Any) -> dict[str, object]:
     return {
-        "poor": page.evaluate(CONTRAST),
         "wide": page.evaluate("document.documentElement.scrollWidth > window.innerWidth"),
         "headings": page.locator("h1").count(),
         "language": page.locator("html").get_attribute("lang"),
