@@ -13,6 +13,11 @@ from typing import Final
 BENCHES: Final[dict[str, tuple[str, str]]] = {
     "faces": ("monitor.bench.faces", "How well faces are told apart: a folder per person in --data."),
     "voices": ("monitor.bench.voices", "How well voices are told apart: a folder per speaker in --data."),
+    "calibration": (
+        "monitor.bench.calibrating",
+        "Whether probabilities and promised false alerts come true: faces in --data, recordings in --voices.",
+    ),
+    "match": ("monitor.bench.deciding", "What the decision costs after embedding: it makes its own people."),
     "pipeline": (
         "monitor.bench.pipeline",
         "How fast the whole path is, beside its models alone and a naive loop: media in --media.",
