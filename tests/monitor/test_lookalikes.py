@@ -21,9 +21,12 @@ from monitor.lookalikes import Learnt
 from monitor.tables import AuditEvent, Dismissal, Finding, GalleryEvent, Lookalike, SubjectKey
 from monitor.values import FindingId, Modality, ModelId, SubjectId
 from tests.alerts import scene
+from tests.attacks.test_index_theft import forms
 from tests.enrollment.people import MODEL, MODELS, unit_vectors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from sqlalchemy import Engine
 
@@ -127,6 +130,18 @@ def test_what_is_no_vector_of_length_1_is_refused(
         learn(sqlite_engine, keys, subject_id, finding_id, vector)
     with reading(sqlite_engine) as session:
         assert session.exec(select(Lookalike)).all() == []
+
+
+def test_a_stolen_disk_holds_no_lookalike(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path
+) -> None:
+    subject_id, finding_id = enrolled(sqlite_engine, keys)
+    [vector] = unit_vectors(np.random.default_rng(11), 1, size=512)
+    learn(sqlite_engine, keys, subject_id, finding_id, vector)
+    disk = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"lookalike" in disk
+    for how, form in forms(vector):
+        assert form not in disk, how
 
 
 def test_of_the_erased_nothing_is_learnt(engine: Engine, keys: KeyEncryptionKeys) -> None:
