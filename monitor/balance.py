@@ -111,7 +111,10 @@ class Balance:
 def balance_of(session: Session, halves: Iterable[Half], now: datetime) -> Balance:
     """Draw the balance."""
     standing = standing_of(session, halves, now)
-    sides = tuple(_side(one, standing) for one in standing.halves.values())
+    enrolled = {
+        one.half.modality: _enrolled(session, {one.half.model_id}) for one in standing.halves.values()
+    }
+    sides = tuple(_side(one, standing, enrolled[one.half.modality]) for one in standing.halves.values())
     dismissed = _dismissed(session, now - WINDOW)
     false_alerts = dismissed.get(Band.ALERT, 0)
     expected = _sum(side.expected_alerts for side in sides)
@@ -126,21 +129,21 @@ def balance_of(session: Session, halves: Iterable[Half], now: datetime) -> Balan
     )
 
 
-def _side(one: Dialled, standing: Standing) -> Side:
+def _side(one: Dialled, standing: Standing, enrolled: int) -> Side:
     half, live = one.half, one.live
     calibration = half.calibration
     expected = None
     if calibration is not None:
         shares = [calibration.fmr(edge(number)) for number in range(TALLY_BINS + 1)]
         expected = tuple(live.comparisons * (low - top) for low, top in pairwise(shares))
-    share = _mean_share(one, standing)
+    share = _mean_share(one, standing, enrolled)
     reached = one.fmr(one.review)
     return Side(
         modality=half.modality,
         thresholds=one.thresholds,
         raised=one.thresholds.alert - one.measured_alert,
         beyond=calibration is not None and one.allowance.alert_fmr < calibration.measured_to,
-        enrolled=one.enrolled,
+        enrolled=enrolled,
         comparisons=live.comparisons,
         counts=live.counts,
         expected=expected,
@@ -150,7 +153,7 @@ def _side(one: Dialled, standing: Standing) -> Side:
     )
 
 
-def _mean_share(one: Dialled, standing: Standing) -> float | None:
+def _mean_share(one: Dialled, standing: Standing, enrolled: int) -> float | None:
     """Give the false match rate of an alert, the mean over the enrolled: some have tightened their budget."""
     general = one.fmr(one.thresholds.alert)
     if general is None or not standing.tighter:
@@ -159,7 +162,7 @@ def _mean_share(one: Dialled, standing: Standing) -> float | None:
         one.fmr(one.thresholds_at(standing.allowance.tightened(number)).alert) or 0.0
         for number in standing.tighter.values()
     ]
-    others = max(0, one.enrolled - len(own))
+    others = max(0, enrolled - len(own))
     return (others * general + sum(own)) / (others + len(own))
 
 

@@ -31,7 +31,7 @@ from monitor.db import reading, utc_now
 from monitor.errors import StorageError
 from monitor.live_scores import ALL, LEVEL, NOTHING_YET, WINDOW, Lift, LiveScores, Place, day_of, lift_of
 from monitor.ml.calibration import own_path, read_calibration, thresholds_at
-from monitor.tables import Budget, ScoreCount, SubjectBudget, Template
+from monitor.tables import Budget, ScoreCount, SubjectBudget, SubjectKey
 from monitor.values import TALLY_BINS, Modality, ModelId, SubjectId
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _at_rest(modality: Modality, settings: Settings) -> Calibration | None:
 
 @dataclass(frozen=True)
 class Dialled:
-    """One half under one allowance, with what strangers have scored lately."""
+    """One half under one allowance, with what strangers have scored lately and how many people there are."""
 
     half: Half
     allowance: Allowance
@@ -175,7 +175,7 @@ class Standing:
                 half,
                 allowance,
                 read.live.get((half.modality, half.model_id), NOTHING_YET),
-                read.enrolled.get((half.modality, half.model_id), 0),
+                read.enrolled,
             )
             for half in halves
         }
@@ -202,15 +202,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Live scores and numbers of people by (modality, model)."""
+    """Live scores by (modality, model), and how many people are enrolled, with whatever models."""
 
     live: Mapping[tuple[Modality, str], LiveScores]
-    enrolled: Mapping[tuple[Modality, str], int]
+    enrolled: int
 
 
 def standing_of(session: Session, halves: Iterable[Half], now: datetime) -> Standing:
     """Read where the dial stands, in one query."""
-    allowance, tighter, enrolled = Allowance(), {}, {}
+    allowance, tighter, enrolled = Allowance(), {}, 0
     comparisons: dict[tuple[Modality, str], int] = {}
     counts: dict[tuple[Modality, str], list[int]] = {}
     asked = _question(day_of(now - WINDOW))
@@ -220,7 +220,7 @@ def standing_of(session: Session, halves: Iterable[Half], now: datetime) -> Stan
         elif kind == "subject":
             tighter[SubjectId(name)] = value
         elif kind == "enrolled":
-            enrolled[Modality(name), model_id] = int(value)
+            enrolled = int(value)
         elif number == ALL:
             comparisons[Modality(name), model_id] = int(value)
         elif 0 <= number < TALLY_BINS:
@@ -259,12 +259,12 @@ def _question(since: str) -> CompoundSelect[Any]:
     )
     enrolled = select(
         literal("enrolled"),
-        col(Template.modality),
-        col(Template.model_id),
+        literal(""),
+        literal(""),
         literal(0),
-        cast(func.count(col(Template.subject_id).distinct()), Float),
+        cast(func.count(col(SubjectKey.subject_id)), Float),
         no_faces,
-    ).group_by(col(Template.modality), col(Template.model_id))
+    )
     return union_all(budget, subjects, scores, enrolled)
 
 

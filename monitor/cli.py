@@ -29,8 +29,13 @@ GROUPS = {
     "subject": ("enrollment.cli", "Enrol, list, show and erase the people watched for."),
     "source": ("crawlers.cli", "The web sites and feeds to watch."),
     "item": ("monitor.commands.item", "What happened to one media item; try it again."),
+    "budget": ("monitor.commands.budget", "How many false alerts are allowed, and what came of it."),
     "alerts": ("alerts.cli", "What was told, what is held for a human look."),
     "audit": ("monitor.commands.audit", "Who did what; verify that nobody changed the record."),
+    "calibrate": (
+        "monitor.commands.calibrate",
+        "Measure what your own models' scores mean, on people who agreed.",
+    ),
     "bench": ("monitor.commands.bench", "The measurements behind every number in README."),
 }
 """Verb groups: name -> (module with `app`, one line of help)."""

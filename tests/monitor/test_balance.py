@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sqlalchemy import text
 from sqlmodel import select
 
 from monitor import live_scores, subject_keys
 from monitor import log as logs
 from monitor.allowance import Allowance, set_budget, tighten
 from monitor.balance import balance_of
+from monitor.budget import halves_at_rest, halves_of
 from monitor.db import reading, utc_now, writing
 from monitor.drift import Alarm, Drift, State
 from monitor.gallery import add_template
+from monitor.jobs import _Rounds
 from monitor.live_scores import ALL, Place, day_of
+from monitor.ml.calibration import own_path, write_calibration
+from monitor.settings import Settings
 from monitor.tables import Finding, MediaItem, ScoreCount
 from monitor.values import Modality, SubjectId
 from tests.assets import scores
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from sqlalchemy import Engine
 
     from monitor.balance import Balance
     from monitor.budget import Half
     from monitor.crypto import KeyEncryptionKeys
+    from monitor.ml.interfaces import Pack
+    from monitor.pipeline import Tools
 
 NOW = utc_now()
 HALF = scores.half()
@@ -122,6 +132,43 @@ def test_of_a_half_never_measured_nothing_is_made_up(engine: Engine) -> None:
     assert found.expected_alerts is found.expected_a_month is found.expected_in_all is None
     assert found.sides[0].share is found.sides[0].expected is None
     assert found.drift_of_alerts.state is State.OK
+
+
+def test_what_is_known_from_files_is_what_a_loaded_pack_says(pack: Pack) -> None:
+    assert halves_at_rest(Settings(pack=pack.name)) == halves_of(pack)
+
+
+def test_an_operators_own_calibration_counts_and_one_of_other_models_does_not(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    face, _ = halves_at_rest(settings)
+    assert face.calibration is not None
+    own = own_path(tmp_path, Modality.FACE, "registry")
+    write_calibration(own, replace(face.calibration, data_set="mine"))
+    assert halves_at_rest(settings)[0].thresholds.data_set == "mine"
+    write_calibration(own, replace(face.calibration, data_set="mine", model_id="other@0/1"))
+    assert halves_at_rest(settings)[0] == face
+
+
+def test_the_workers_rounds_listen_for_drift_and_survive_a_ledger_that_is_away(sqlite_engine: Engine) -> None:
+    stream = io.StringIO()
+    logs.configure(json=True, stream=stream)
+    faces = SimpleNamespace(
+        thresholds=HALF.thresholds,
+        calibration=HALF.calibration,
+        recogniser=SimpleNamespace(model_id=scores.FACE_MODEL),
+    )
+    tools = SimpleNamespace(engine=sqlite_engine, pack=SimpleNamespace(faces=faces, voices=None))
+    rounds = _Rounds(cast("Tools", tools), None, timedelta(days=1))
+    scores.seen(sqlite_engine, NOW, 10**7, scores.counted(10**7, mean=0.2))
+    scores.seen(sqlite_engine, NOW - timedelta(days=500), 10, scores.counted(10))
+    rounds._draw_balance()
+    with reading(sqlite_engine) as session:
+        assert {row.day for row in session.exec(select(ScoreCount))} == {day_of(NOW)}
+    with sqlite_engine.begin() as connection:
+        connection.execute(text("DROP TABLE score_count"))
+    rounds._draw_balance()
+    said = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert said == ["drift", "balance_not_drawn"]
 
 
 def test_old_counts_go_and_the_rest_stays(engine: Engine) -> None:
