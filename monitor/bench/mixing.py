@@ -111,7 +111,7 @@ def _excerpt(clip: Clip, rng: np.random.Generator) -> Clip:
     """Cut a turn out of a clip, from where somebody speaks; its spans begin at the turn's start."""
     first, last = clip.speech[0].start_s, clip.speech[-1].end_s
     length = min(float(rng.uniform(*TURN_S)), last - first)
-    begin = float(rng.uniform(first, last - length))
+    begin = first + float(rng.random()) * (last - length - first)
     kept = [(max(s.start_s, begin) - begin, min(s.end_s, begin + length) - begin) for s in clip.speech]
     spans = tuple(Span(start, end) for start, end in kept if end - start > 0)
     samples = clip.samples[int(begin * SAMPLE_RATE) : int((begin + length) * SAMPLE_RATE)]
