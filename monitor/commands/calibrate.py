@@ -194,7 +194,7 @@ def _show(found: Calibration, told: dict[str, object]) -> None:
     table = Table(title=f"{found.modality} scores of {found.model_id}")
     for heading in ("strangers who pass", "cosine", "likelihood ratio", ""):
         table.add_column(heading)
-    usual = {ALERT_FMR * REVIEW_TIMES: "review, unless a budget says otherwise", ALERT_FMR: "alert, the same"}
+    usual = {ALERT_FMR * REVIEW_TIMES: "review", ALERT_FMR: "alert"}
     for fmr in sorted({*FMRS, *usual}, reverse=True):
         score = found.score_at(fmr)
         drawn = "" if fmr >= found.measured_to else "drawn on"
