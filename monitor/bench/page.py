@@ -1,4 +1,4 @@
-"""Writes the parts of README that come from the program: its figures, settings and models.
+"""Writes the parts of README that come from the program: its figures, tables, curves, settings and models.
 
 Each part stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. The figures are those of the result
 files in `results/`, which `make bench` writes; a test fails when README says anything else.
@@ -10,25 +10,21 @@ import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from xml.sax.saxutils import unescape
 
+from monitor.bench.faces_tables import tables
+from monitor.bench.frame import Figure, Result
 from monitor.errors import ConfigError
 from monitor.ml.weights import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 RESULTS: Final = Path(__file__).parent / "results"
 """The result files that README quotes, one for each bench."""
 
 SHOWN: Final = {
     "demo": ("demo.planted", "demo.found", "demo.strangers_alerted", "demo.alerts", "demo.seconds"),
-    "faces": (
-        "faces.found",
-        "faces.tar_at_far_1e-3",
-        "faces.tar_at_far_1e-4",
-        "faces.tar_at_far_1e-4_by_person",
-        "faces.open_set_1_tpir_at_fpir_1pct",
-    ),
     "pipeline": (
         "pipeline.items_per_s",
         "pipeline.ratio_to_model_time",
@@ -36,15 +32,24 @@ SHOWN: Final = {
         "pipeline.worker_peak_mb",
     ),
     "voices": (
-        "voices.2s.far_at_alert",
-        "voices.2s.tar_at_alert",
-        "voices.4s.far_at_alert",
-        "voices.4s.tar_at_alert",
-        "voices.8s.far_at_alert",
-        "voices.8s.tar_at_alert",
+        "voices.impostors_above_alert",
+        "voices.eer_2s_clean",
+        "voices.eer_2s_telephone",
+        "voices.eer_2s_mp3_32k",
+        "voices.eer_2s_opus_12k",
+        "voices.eer_2s_noise_20db",
+        "voices.eer_2s_noise_10db",
+        "voices.eer_2s_noise_5db",
+        "voices.tar_at_alert_2s_clean",
+        "voices.tar_at_alert_8s_clean",
+        "voices.mix_hit",
+        "voices.mix_false",
     ),
 }
-"""Which figures README shows of each bench; the result files hold all of them."""
+"""Which figures README shows of each bench; the result files hold all. Faces have tables of their own."""
+
+CURVES: Final = ("faces-det", "faces-open-set")
+"""Curves that README shows for each pack, where `results/` holds them."""
 
 
 def readme(text: str, settings: str) -> str:
@@ -52,9 +57,24 @@ def readme(text: str, settings: str) -> str:
 
     Raises ConfigError when a marker is missing.
     """
-    for name, part in (("figures", figures(_results())), ("settings", settings), ("models", models())):
+    kept = _results()
+    parts = (
+        ("faces", faces([result for result in kept if result["name"] == "faces"])),
+        ("figures", figures([result for result in kept if result["name"] != "faces"])),
+        ("settings", settings),
+        ("models", models()),
+    )
+    for name, part in parts:
         text = _put(text, name, part)
     return text
+
+
+def faces(results: Sequence[Mapping[str, Any]]) -> str:
+    """Make the tables of faces, a row or a column for each pack, with the curves and what was measured."""
+    kept = sorted((_result(words) for words in results), key=lambda result: result.pack != "registry")
+    curves = [_curve(RESULTS / f"{name}-{result.pack}.svg") for result in kept for name in CURVES]
+    notes = "\n".join(_note(result) for result in results)
+    return "\n\n".join(part for part in (tables(kept).strip(), *curves, notes) if part)
 
 
 def figures(results: Iterable[Mapping[str, Any]]) -> str:
@@ -83,6 +103,21 @@ def models() -> str:
 
 def _results() -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+
+
+def _result(words: Mapping[str, Any]) -> Result:
+    """Read a result that was written before, also by a version that did not name its pack."""
+    measured = {name: Figure(**figure) for name, figure in words["figures"].items()}
+    known = {"pack": "registry", **words, "figures": measured, "model_ids": tuple(words["model_ids"])}
+    return Result(**known)
+
+
+def _curve(path: Path) -> str:
+    """Show a curve with its description as the words for those who cannot see it."""
+    if not path.is_file():
+        return ""
+    said = re.search(r"<desc[^>]*>(.*?)</desc>", path.read_text(encoding="utf-8"), re.DOTALL)
+    return f"![{unescape(said[1]) if said else path.stem}](monitor/bench/results/{path.name})"
 
 
 def _row(name: str, figure: Mapping[str, Any]) -> str:

@@ -47,7 +47,8 @@ def mean_of_people(rates: NDArray[np.float64], seed: int) -> tuple[float, float,
     """Mean of each person's own rate (persons,), with a 95 % interval by bootstrap over persons."""
     draws = np.random.default_rng(seed).integers(0, len(rates), (DRAWS, len(rates)))
     low, high = np.percentile(rates[draws].mean(axis=1), CONFIDENCE)
-    return float(rates.mean()), float(low), float(high)
+    mean = float(rates.mean())
+    return mean, float(min(low, mean)), float(max(high, mean))
 
 
 def wilson(hits: int, tries: int) -> tuple[float, float, float]:
@@ -56,4 +57,4 @@ def wilson(hits: int, tries: int) -> tuple[float, float, float]:
     rate = hits / tries
     centre = (rate + z * z / (2 * tries)) / (1 + z * z / tries)
     half = z * np.sqrt(rate * (1 - rate) / tries + z * z / (4 * tries * tries)) / (1 + z * z / tries)
-    return rate, max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return rate, max(0.0, min(rate, float(centre - half))), min(1.0, max(rate, float(centre + half)))
