@@ -15,7 +15,7 @@ from sqlmodel import col
 from monitor import gallery_events, gallery_rows, gallery_sets, gallery_shelves
 from monitor.crypto import KeyEncryptionKeys, new_key
 from monitor.db import reading, writing
-from monitor.errors import GalleryNotReady, KeyWrong, ModelMismatch, SubjectErased
+from monitor.errors import BadVector, GalleryNotReady, KeyWrong, ModelMismatch, SubjectErased
 from monitor.gallery import Compared, Gallery, add_template, alive
 from monitor.tables import GalleryEvent, SubjectKey, Template
 from monitor.values import Modality, ModelId, SubjectId
@@ -246,6 +246,43 @@ def test_one_changed_row_does_not_switch_the_watch_off(
         session.get_one(SubjectKey, bad_key).wrapped = wrapped[:-1] + bytes([wrapped[-1] ^ 1])
     assert gallery.follow() == 1
     assert gallery.compare(FACE, MODEL, vectors[2][None], 5).nearest[0][0].subject_id == good
+
+
+def test_a_sealed_row_that_is_no_vector_does_not_switch_the_watch_off(
+    engine: Engine, keys: KeyEncryptionKeys, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = unit_vectors(np.random.default_rng(17), 2)
+    good = enrol(engine, keys, vectors[:1])
+    with monkeypatch.context() as older:  # one that was sealed before such rows were refused
+        older.setattr(gallery_rows, "_checked", lambda vector: vector)
+        enrol(engine, keys, np.full((1, SIZE), np.nan, np.float32))
+    assert gallery.follow() == 1
+    (nearest,) = gallery.compare(FACE, MODEL, vectors[:1], 5).nearest
+    assert [one.subject_id for one in nearest] == [good]
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 0.0, 1.0])
+def test_a_probe_that_is_no_vector_of_length_one_is_refused(gallery: Gallery, broken: float) -> None:
+    gallery.follow()
+    for ask in (
+        lambda probe: gallery.compare(FACE, MODEL, probe, 1),
+        lambda probe: gallery.against(FACE, MODEL, probe, []),
+    ):
+        with pytest.raises(BadVector):
+            ask(np.full((1, SIZE), broken, np.float32))
+
+
+def test_the_quality_of_a_template_weighs_it_in_the_centroid(
+    engine: Engine, keys: KeyEncryptionKeys, gallery: Gallery
+) -> None:
+    good, poor = np.eye(2, SIZE, dtype=np.float32)
+    subject_id = enrol(engine, keys, np.zeros((0, SIZE), np.float32))
+    with writing(engine) as session:
+        add_template(session, keys, subject_id, FACE, MODEL, good, 0.9)
+        add_template(session, keys, subject_id, FACE, MODEL, poor, 0.3)
+    gallery.follow()
+    centroid = gallery._sets[FACE]._centroids.row(0)
+    assert centroid[:2] == pytest.approx(np.array([3, 1]) / np.sqrt(10))
 
 
 def test_the_follower_in_the_background_keeps_up(engine: Engine, keys: KeyEncryptionKeys) -> None:
