@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from monitor.gallery_shelves import unit_rows
 from monitor.stages.quality import WEAK
+from monitor.stages.somebody import Somebody, everybody, somebody
 from monitor.values import (
     TALLY_BINS,
     Band,
@@ -25,11 +25,9 @@ from monitor.values import (
     Modality,
     ModelId,
     Probe,
-    Span,
     SpeechTurn,
     SubjectId,
     Tally,
-    pieces_of,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from monitor.ml.interfaces import Pack, Thresholds
 
     Alive = Callable[[Collection[SubjectId]], Collection[SubjectId]]
+    Again = Callable[[Probe], Probe]
 
 NEAREST = 10
 """Subjects looked at for one who appears: enough for the second-best, near ties and the tally's tail."""
@@ -54,19 +53,17 @@ asked between a subject and a lookalike of theirs."""
 LEAST_SHARE = 0.5
 """Part of the weight of all samples that must reach review each by itself: one bad frame never convicts."""
 
-LEAST_SPEECH_S = 2.0
-"""Net speech of one speaker below which nothing is compared: CAM++ is unsteady there."""
-
-ROUNDING_S = 0.05
-"""What cutting speech into samples may take off a length."""
-
 CLEAR = 0.10
 """How far a subject's speaker must stand above the other voices of the same recording. On one channel
 strangers rise together: two on a telephone line reached 0.50, where elsewhere 99.9 % of strangers stay under
 0.41 (CAM++, 2026-11)."""
 
-JOIN_S = 1.0
-"""Pauses of one voice up to this long, in which nobody else speaks, are not named as seconds of silence."""
+REACH = 0.05
+"""How far below review a face still gets a second look: 99 % of genuine scores change by less (EdgeFace xs)."""
+
+SMALL_GALLERY = 1000
+"""Subjects up to which REACH holds. In a larger gallery nearly every stranger is that near to somebody, and
+only what reached review by itself is looked at again."""
 
 
 class Compares(Protocol):
@@ -141,26 +138,10 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
-class _Somebody:
-    """One who appears: a face with its samples, or a speaker with all turns.
-
-    `vectors` is (n, d) with `weights` (n,); `mean` is (d,), of length 1. `best` is the best sample's quality.
-    """
-
-    modality: Modality
-    model_id: ModelId
-    appearance: FaceTrack | SpeechTurn
-    vectors: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    best: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Rated:
     """One subject's score for one who appears, before anything is decided."""
 
-    seen: _Somebody
+    seen: Somebody
     subject_id: SubjectId
     score: float
     margin: float
@@ -172,19 +153,23 @@ class _Rated:
 class _Group:
     """All who appear in one modality, and who of the enrolled is nearest to each."""
 
-    people: tuple[_Somebody, ...]
+    people: tuple[Somebody, ...]
     compared: Compared
 
 
-def match(probes: Sequence[Probe], gallery: Compares, book: Book, alive: Alive) -> Matched:
+def match(
+    probes: Sequence[Probe], gallery: Compares, book: Book, alive: Alive, again: Again | None = None
+) -> Matched:
     """Find the enrolled subjects among the probes, best score first.
 
     `alive` says which of some subjects are enrolled at this moment, so that an erased one cannot match even
-    before the gallery has heard of it. Raises GalleryNotReady, ModelMismatch, and BadVector where a probe is
-    not a vector of length 1.
+    before the gallery has heard of it. `again` looks a second time at a face that may be somebody's
+    (second_look.py); the first look's score is forgotten then. Raises GalleryNotReady, ModelMismatch, and
+    BadVector where a probe is not a vector of length 1.
     """
     # 1  who appears: each face, each speaker; all of one model are compared at once
-    groups = [_compared(list(people), gallery) for people in _people(probes)]
+    groups = [_compared(list(people), gallery) for people in everybody(probes)]
+    groups = [_second_look(group, gallery, book, again) for group in groups] if again else groups
     # 2  who may be a subject: above review, and nearer to the subject than to anybody they called "not me"
     rated = [one for group in groups for one in _rate(group, book)]
     living = set(alive({r.subject_id for r in rated})) if rated else set()
@@ -199,84 +184,31 @@ def match(probes: Sequence[Probe], gallery: Compares, book: Book, alive: Alive) 
     return Matched(candidates, tuple(_tally(group, names) for group in groups), counterparts)
 
 
-def _people(probes: Sequence[Probe]) -> Iterable[list[_Somebody]]:
-    """Put together who appears, by modality and model: a track is one person, a speaker's turns are one."""
-    groups: dict[tuple[Modality, ModelId], list[_Somebody]] = {}
-    turns: dict[tuple[ModelId, int], list[Probe]] = {}
-    for probe in probes:
-        if isinstance(probe.appearance, SpeechTurn):
-            turns.setdefault((probe.model_id, probe.appearance.speaker), []).append(probe)
-        else:
-            one = _somebody([probe], probe.appearance, [probe.qualities])
-            groups.setdefault((probe.modality, probe.model_id), []).append(one)
-    for (model_id, number), own in turns.items():
-        others = [p for (_, speaker), each in turns.items() if speaker != number for p in each]
-        speaker = _speaker(own, others)
-        if speaker is not None:
-            groups.setdefault((Modality.VOICE, model_id), []).append(speaker)
-    return groups.values()
-
-
-def _speaker(own: Sequence[Probe], others: Sequence[Probe]) -> _Somebody | None:
-    turns = [p.appearance for p in own if isinstance(p.appearance, SpeechTurn)]
-    net = sum(t.net_speech_s for t in turns)
-    if net < LEAST_SPEECH_S - ROUNDING_S:
-        return None
-    longest = max(turns, key=lambda t: t.net_speech_s)
-    pieces = _joined(_pieces(turns), _pieces(p.appearance for p in others))
-    whole = replace(longest, span=Span(pieces[0].start_s, pieces[-1].end_s), net_speech_s=net, pieces=pieces)
-    weights = [
-        p.qualities * np.float32(t.net_speech_s / max(float(p.qualities.sum()), 1e-9))
-        for p, t in zip(own, turns, strict=True)
-    ]
-    return _somebody(own, whole, weights)
-
-
-def _pieces(turns: Iterable[FaceTrack | SpeechTurn]) -> list[Span]:
-    return sorted((piece for t in turns for piece in pieces_of(t)), key=lambda s: s.start_s)
-
-
-def _joined(own: Sequence[Span], others: Sequence[Span]) -> tuple[Span, ...]:
-    """Join what only a short pause parts, unless somebody else speaks in it."""
-    starts, ends = np.array([s.start_s for s in others]), np.array([s.end_s for s in others])
-    joined: list[Span] = []
-    for piece in own:
-        end = joined[-1].end_s if joined else 0.0
-        near = bool(joined) and piece.start_s - end <= JOIN_S
-        if near and not bool(np.any((starts < piece.start_s) & (ends > end))):
-            joined[-1] = Span(joined[-1].start_s, max(end, piece.end_s))
-        else:
-            joined.append(piece)
-    return tuple(joined)
-
-
-def _somebody(
-    probes: Sequence[Probe], appearance: FaceTrack | SpeechTurn, weights: Sequence[NDArray[np.float32]]
-) -> _Somebody:
-    first = probes[0]
-    vectors = first.vectors if len(probes) == 1 else np.concatenate([p.vectors for p in probes])
-    vectors = unit_rows(vectors, "a probe")  # each of them: a mean would hide a broken one
-    weighed = weights[0] if len(weights) == 1 else np.concatenate(weights)
-    best = max(float(p.qualities.max()) for p in probes)
-    return _Somebody(
-        first.modality, first.model_id, appearance, vectors, weighed, _mean(vectors, weighed), best
-    )
-
-
-def _mean(vectors: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the weighted mean, of length 1; where samples cancel each other out, the best of them."""
-    if len(vectors) == 1:
-        return np.asarray(vectors[0])
-    mean = (vectors * weights[:, None]).sum(axis=0)
-    length = float(np.sqrt(np.vecdot(mean, mean)))
-    if length <= 1e-3 * float(weights.sum()) or not length:
-        mean, length = vectors[int(weights.argmax())], 1.0
-    return np.asarray(mean / length, np.float32)
-
-
-def _compared(people: Sequence[_Somebody], gallery: Compares) -> _Group:
+def _compared(people: Sequence[Somebody], gallery: Compares) -> _Group:
     means = np.stack([one.mean for one in people])
     return _Group(tuple(people), gallery.compare(people[0].modality, people[0].model_id, means, NEAREST))
+
+
+def _second_look(group: _Group, gallery: Compares, book: Book, again: Again) -> _Group:
+    """Look again at the faces that come near to review, and compare those anew."""
+    modality = group.people[0].modality
+    if modality is not Modality.FACE:
+        return group
+    reach = REACH if group.compared.subjects <= SMALL_GALLERY else 0.0
+    gate = book.least(modality) - reach
+    near = [n for n, line in enumerate(group.compared.nearest) if line and line[0].score >= gate]
+    if not near:
+        return group
+    people, nearest = list(group.people), list(group.compared.nearest)
+    anew = _compared([_looked_again(people[n], again) for n in near], gallery)
+    for n, person, line in zip(near, anew.people, anew.compared.nearest, strict=True):
+        people[n], nearest[n] = person, line
+    return _Group(tuple(people), replace(group.compared, nearest=tuple(nearest)))
+
+
+def _looked_again(seen: Somebody, again: Again) -> Somebody:
+    probe = again(Probe(seen.appearance, seen.modality, seen.model_id, seen.vectors, seen.weights))
+    return somebody([probe], seen.appearance, [seen.weights])
 
 
 def _rate(group: _Group, book: Book) -> Iterable[_Rated]:
@@ -312,7 +244,7 @@ def _together(a: FaceTrack | SpeechTurn, b: FaceTrack | SpeechTurn) -> bool:
     return a.span.start_s <= b.span.end_s and b.span.start_s <= a.span.end_s
 
 
-def _judged(rated: _Rated, speakers: Sequence[_Somebody], gallery: Compares, book: Book) -> Candidate | None:
+def _judged(rated: _Rated, speakers: Sequence[Somebody], gallery: Compares, book: Book) -> Candidate | None:
     """Decide the band, and say what speaks against it. None where it turns out to be somebody else."""
     seen = rated.seen
     doubts = []
@@ -357,7 +289,7 @@ def _share(rated: _Rated, gallery: Compares) -> float:
     return float(seen.weights[np.array(reached)].sum()) / max(float(seen.weights.sum()), 1e-9)
 
 
-def _rivals(rated: _Rated, speakers: Sequence[_Somebody], gallery: Compares) -> list[tuple[float, float]]:
+def _rivals(rated: _Rated, speakers: Sequence[Somebody], gallery: Compares) -> list[tuple[float, float]]:
     """Compare the other voices of the recording with the subject: (score, likeness to this speaker) of each.
 
     One that is as like this speaker as an alert demands is the same voice, taken for two.
