@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from monitor.bench.frame import Figure, Result
-from monitor.bench.sampling import Samples, digest_of_names, sample_faces, sample_voices
+from monitor.bench.people import read_people
+from monitor.bench.sampling import PICTURES, Samples, digest_of_names, sample_faces, sample_voices
+from monitor.bench.voices_data import read_speakers
 from monitor.errors import ConfigError
 from monitor.ml.calibrating import MIDDLES, STARTS, Measured, Scored, fit, score_people
 from monitor.ml.packs import load_pack
@@ -60,7 +62,8 @@ def run(request: Request) -> Result:
     said, ids = [], []
     if request.data is not None and pack.faces is not None:
         faces = sample_faces(request, pack.faces)
-        same = seen_before(faces.files, pack.faces.calibration)
+        everybody = [file.path for file in read_people(request.data, PICTURES, 0)]
+        same = seen_before(everybody, pack.faces.calibration)
         figures |= face_figures(
             faces.vectors, faces.persons, pack.faces.calibration, same=same, seed=request.seed
         )
@@ -68,7 +71,8 @@ def run(request: Request) -> Result:
         ids += [pack.faces.detector.model_id, pack.faces.recogniser.model_id]
     if request.voices is not None and pack.voices is not None:
         voices = sample_voices(request, pack.voices)
-        same = seen_before(voices.files, pack.voices.calibration)
+        everybody = [file.path for file in read_speakers(request.voices, 0, 0)]
+        same = seen_before(everybody, pack.voices.calibration)
         figures |= voice_figures(voices, pack.voices.calibration, same=same, seed=request.seed)
         said.append(f"{request.voices.resolve().name}: {HALVES if same else AS_IT_IS}")
         ids += [pack.voices.detector.model_id, pack.voices.recogniser.model_id]
@@ -77,7 +81,10 @@ def run(request: Request) -> Result:
 
 
 def seen_before(paths: Iterable[Path], calibration: Calibration | None) -> bool:
-    """Say whether these very files were calibrated on, or nothing was: then people must be split."""
+    """Say whether these very files were calibrated on, or nothing was: then people must be split.
+
+    Give all files of a folder, known wrong labels left out, even where only some of them are measured.
+    """
     return calibration is None or calibration.made_of == digest_of_names(paths)
 
 

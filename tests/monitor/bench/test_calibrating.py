@@ -12,6 +12,7 @@ from PIL import Image
 from monitor.bench import calibrating
 from monitor.bench.calibrating import AS_IT_IS, HALVES, face_figures, run, seen_before, voice_figures
 from monitor.bench.frame import Request
+from monitor.bench.people import Labelled
 from monitor.bench.sampling import LENGTHS, Samples, digest_of_names, sample_faces, sample_voices
 from monitor.errors import ConfigError
 from monitor.ml.calibrating import Measured, fit, score_people
@@ -106,6 +107,8 @@ def test_the_result_says_whose_people_were_counted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(calibrating, "load_pack", lambda *_, **__: FakePack(calibration))
     for samples, words in ((seen, HALVES), (replace(other, files=other.files[1:]), AS_IT_IS)):
         monkeypatch.setattr(calibrating, "sample_faces", lambda *_, samples=samples: samples)
+        labelled = [Labelled(path, 0) for path in samples.files]
+        monkeypatch.setattr(calibrating, "read_people", lambda *_, labelled=labelled: labelled)
         result = run(request(data=tmp_path))
         assert words in result.data_set
         assert result.as_json()
