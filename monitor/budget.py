@@ -179,15 +179,15 @@ class Standing:
             )
             for half in halves
         }
-        self._known: dict[tuple[Modality, Allowance], Thresholds] = {}
+        self._known: dict[tuple[Modality, float | None], Thresholds] = {}
 
     def of(self, modality: Modality, subject_id: SubjectId) -> Thresholds:
         """Give the thresholds of one subject."""
-        allowance = self.allowance.tightened(self.tighter.get(subject_id))
-        known = self._known.get((modality, allowance))
+        own = self.tighter.get(subject_id)
+        known = self._known.get((modality, own))
         if known is None:
-            known = self.halves[modality].thresholds_at(allowance)
-            self._known[modality, allowance] = known
+            known = self.halves[modality].thresholds_at(self.allowance.tightened(own))
+            self._known[modality, own] = known
         return known
 
     def least(self, modality: Modality) -> float:

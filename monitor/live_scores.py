@@ -2,7 +2,8 @@
 
 Counts only: no vector, no subject, no item. A count is of pairs that were not taken for a match, so what is
 counted may hold a subject who was not recognised, or what somebody pushed to be counted. Such pairs can only
-raise a threshold; nothing here ever lowers one.
+raise a threshold; nothing here ever lowers one. Copies of one picture count each, so one lookalike in a clip
+that is everywhere looks like many.
 """
 
 from __future__ import annotations
@@ -116,10 +117,11 @@ LEVEL = Lift()
 def places(tallies: Iterable[Tally], at: datetime) -> dict[Place, int]:
     """Sort the counts of one item into their places, leaving out the empty ones."""
     counts: dict[Place, int] = {}
+    day = day_of(at)
     for tally in tallies:
         for number, count in ((ALL, tally.comparisons), *enumerate(tally.counts)):
             if count:
-                place = Place(day_of(at), tally.modality.value, tally.model_id, number)
+                place = Place(day, tally.modality.value, tally.model_id, number)
                 counts[place] = counts.get(place, 0) + count
     return counts
 
