@@ -7,57 +7,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from monitor.errors import ConfigError, NotFound, SampleError, StorageError, Tampered
+from enrollment import cli_samples
+from enrollment.cli_samples import (
+    AsJson,
+    FilesCommand,
+    Typed,
+    file_as_json,
+    files_of,
+    look_at,
+    open_all,
+    print_looked,
+    print_warnings,
+    refuse,
+)
+from monitor.errors import ConfigError, NotFound, StorageError, Tampered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enrollment.receipts import Receipt
-    from enrollment.samples import Looked
     from enrollment.subjects import Ledger, SubjectView
-    from monitor.settings import Settings
-    from monitor.values import Modality
 
 app = typer.Typer(no_args_is_help=True)
+cli_samples.register(app)
 
 SHORT_ID = 8
 """Characters of an id in a list: enough to type, and enough to be the only one."""
-
-Typed = Annotated[str, typer.Argument(metavar="ID", help="The subject's id, or its first characters.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-
-
-FLAGS = frozenset({"--skip-bad", "--keep-references", "--json"})
-"""Options of `add` that take no value."""
-
-
-class FilesCommand(TyperCommand):
-    """Lets `--face` and `--voice` take several files, so that a shell's *.jpg works.
-
-    Once the name was given, every word after such an option that is no option itself is one more file.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - Typer's own context
-        """Repeat the option before each of its files; then parse as ever."""
-        return super().parse_args(ctx, list(_repeated(args)))
-
-
-def _repeated(args: Sequence[str]) -> list[str]:
-    said: list[str] = []
-    named, current, before = False, "", ""
-    for word in args:
-        belongs_to_before = before.startswith("-") and before not in FLAGS and "=" not in before
-        if word.startswith("-"):
-            option = word.partition("=")[0]
-            current = option if option in {"--face", "--voice"} else ""
-        elif not belongs_to_before:
-            said += [current] if named and current else []
-            named = True
-        said.append(word)
-        before = word
-    return said
 
 
 @app.command("add", cls=FilesCommand)
@@ -74,6 +50,11 @@ def add(  # noqa: PLR0917 - Typer passes every one by name
     ] = [],  # noqa: B006 - as above
     email: Annotated[str, typer.Option(help="Where to tell the person.")] = "",
     phone: Annotated[str, typer.Option(help="Where to tell by SMS: +49 30 123456.")] = "",
+    born: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="The person's date of birth.")] = "",
+    age_confirmed: Annotated[
+        bool,
+        typer.Option("--age-confirmed", help="You made sure that the person is of the age needed here."),
+    ] = False,
     keep_references: Annotated[
         bool, typer.Option("--keep-references", help="Keep the samples, sealed, for a later model.")
     ] = False,
@@ -89,32 +70,38 @@ def add(  # noqa: PLR0917 - Typer passes every one by name
     nothing is stored, and you are told why, for each file.
 
     likeness subject add "Ada Example" --face ada1.jpg ada2.jpg --voice ada.flac
-    --email ada@example.org --attest "passport seen in person"
+    --email ada@example.org --born 1990-05-23 --attest "passport seen in person"
     """
     from enrollment import subjects
+    from enrollment.age import declared_age
+    from enrollment.profiles import checked_profile
+    from enrollment.sets import advice
+    from monitor.db import utc_now
     from monitor.values import Modality
 
-    settings, ledger = _open()
-    profile = subjects.checked_profile(name, email, phone, attest)
-    files = [*_files(face, Modality.FACE), *_files(voice, Modality.VOICE)]
-    looked = _look(settings, files, quiet=as_json)
-    warnings = _warnings(ledger, profile.email, profile.phone)
+    settings, ledger = open_all()
+    today, minimum = utc_now().date(), settings.minimum_age
+    age = declared_age(born, confirmed=age_confirmed, minimum=minimum, today=today)
+    profile = checked_profile(name, email, phone, attest, age)
+    files = [*files_of(face, Modality.FACE), *files_of(voice, Modality.VOICE)]
+    looked = look_at(settings, files, quiet=as_json)
+    warnings = [*_warnings(ledger, profile.email, profile.phone), *advice(looked, {})]
     if not as_json:
-        _print_looked(looked)
+        print_looked(looked)
     good = [one.sample for one in looked if one.sample is not None]
     stored = bool(good) and (skip_bad or len(good) == len(looked))
     subject_id = subjects.add(ledger, profile, good, keep=keep_references) if stored or not looked else None
     if as_json:
         said = {
             "subject_id": subject_id,
-            "files": [_file_as_json(one) for one in looked],
+            "files": [file_as_json(one) for one in looked],
             "warnings": warnings,
         }
         typer.echo(json.dumps(said))
     else:
-        _print_warnings(warnings)
+        print_warnings(warnings)
     if subject_id is None:
-        _refuse(len(looked) - len(good), len(looked), said_already=as_json)
+        refuse(len(looked) - len(good), len(looked), said_already=as_json)
     elif not as_json:
         typer.echo(f"{profile.name} is watched for from now on. Id: {subject_id}")
 
@@ -124,7 +111,7 @@ def list_(as_json: AsJson = False) -> None:
     """List everybody watched for. Audited."""
     from enrollment import subjects
 
-    _, ledger = _open()
+    _, ledger = open_all()
     views = subjects.listing(ledger)
     if as_json:
         typer.echo(json.dumps({"subjects": [_view_as_json(view) for view in views]}))
@@ -140,14 +127,18 @@ def show(subject: Typed, as_json: AsJson = False) -> None:
     """Show one person: how to reach them, how identity was checked, what is enrolled. Audited."""
     from enrollment import subjects
 
-    _, ledger = _open()
+    _, ledger = open_all()
     view = subjects.show(ledger, subjects.resolve(ledger.engine, subject))
     said = _view_as_json(view)
     if as_json:
         typer.echo(json.dumps(said))
         return
     for key, value in said.items():
-        typer.echo(f"{key.replace('_', ' '):>12}  {value}")
+        if key != "samples":
+            typer.echo(f"{key.replace('_', ' '):>13}  {value}")
+    for number, one in enumerate(said["samples"], start=1):
+        kept = ", the sample itself kept" if one["kept"] else ""
+        typer.echo(f"{f'sample {number}':>13}  {one['as']}, {one['quality']} ({one['since']}{kept})")
 
 
 @app.command("erase")
@@ -165,7 +156,7 @@ def erase(
     """
     from enrollment import erasure, subjects
 
-    _, ledger = _open()
+    _, ledger = open_all()
     subject_id = subjects.resolve(ledger.engine, subject)
     if not erasure.is_erased(ledger.engine, subject_id) and not yes:
         _ask(subjects.show(ledger, subject_id))
@@ -206,48 +197,6 @@ def verify_receipt(
     typer.echo(f"Genuine and true: subject {done.subject_id} was erased at {done.erased_at}.")
 
 
-def _open() -> tuple[Settings, Ledger]:
-    from enrollment.subjects import Ledger
-    from monitor.audit import operator
-    from monitor.blobs import BlobStore
-    from monitor.crypto import KeyEncryptionKeys
-    from monitor.ledger import open_ledger
-    from monitor.settings import load_settings
-
-    settings = load_settings()
-    keks = KeyEncryptionKeys.from_settings(settings)
-    engine = open_ledger(settings)
-    return settings, Ledger(engine, keks, BlobStore(settings.blobs), operator())
-
-
-def _files(paths: Sequence[Path], modality: Modality) -> list[tuple[Path, Modality]]:
-    files: list[tuple[Path, Modality]] = []
-    for path in paths:
-        inside = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
-        files += [(one, modality) for one in inside]
-    return files
-
-
-def _look(settings: Settings, files: list[tuple[Path, Modality]], *, quiet: bool) -> list[Looked]:
-    if not files:
-        return []
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from enrollment.samples import Reader, look
-    from monitor.ml.packs import load_pack
-    from monitor.stages.decode import DecodeLimits, Decoder
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("Loading the models", total=len(files))
-        pack = load_pack(settings)
-        bar.update(task, description="Looking at the samples")
-        with Decoder(DecodeLimits.of(settings)) as decoder:
-            reader = Reader(pack, decoder, settings.max_bytes)
-            return look(reader, files, lambda _: bar.advance(task))
-
-
 def _warnings(ledger: Ledger, email: str, phone: str) -> list[str]:
     from enrollment import subjects
 
@@ -258,38 +207,6 @@ def _warnings(ledger: Ledger, email: str, phone: str) -> list[str]:
     if not email and not phone:
         warnings.append("no e-mail and no phone: findings can be read here, and nobody is told")
     return warnings
-
-
-def _refuse(bad: int, all_: int, *, said_already: bool) -> None:
-    if said_already:
-        raise typer.Exit(1)
-    msg = f"{bad} of {all_} samples cannot be used, so nothing was stored"
-    raise SampleError(msg, hint="Replace them, leave them out, or enrol with the rest by --skip-bad.")
-
-
-def _print_looked(looked: Sequence[Looked]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not looked:
-        return
-    table = Table("File", "As", "Verdict", "Why")
-    for one in looked:
-        said = _file_as_json(one)
-        verdict = Text("accepted", "green") if said["accepted"] else Text("refused", "bold red")
-        why = f"quality {said['quality']}. {' '.join(said['notes'])}" if said["accepted"] else _reason(said)
-        table.add_row(Text(one.path.name), str(one.modality), verdict, Text(why))
-    Console().print(table)
-
-
-def _reason(said: dict[str, Any]) -> str:
-    return f"{said['reason']} [{said['code']}]. {said['hint']}".strip()
-
-
-def _print_warnings(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        typer.secho(f"warning: {warning}", fg="yellow", err=True)
 
 
 def _print_views(views: Sequence[SubjectView]) -> None:
@@ -306,31 +223,32 @@ def _print_views(views: Sequence[SubjectView]) -> None:
     Console().print(table)
 
 
-def _file_as_json(one: Looked) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "file": str(one.path),
-        "as": str(one.modality),
-        "accepted": one.sample is not None,
-    }
-    if one.sample is not None:
-        return said | {"quality": round(one.sample.quality, 2), "notes": list(one.sample.notes)}
-    if one.error is not None:
-        return said | {"code": one.error.code, "reason": one.error.message, "hint": one.error.hint}
-    return said
-
-
 def _view_as_json(view: SubjectView) -> dict[str, Any]:
+    from enrollment.sets import in_words
+
     return {
         "id": view.subject_id,
         "name": view.profile.name,
         "email": view.profile.email,
         "phone": view.profile.phone,
         "attested": view.profile.attested,
+        "born": view.profile.born,
+        "age_confirmed": view.profile.age_confirmed,
         "status": view.status,
         "since": view.created_at.isoformat(timespec="seconds"),
         "faces": view.faces,
         "voices": view.voices,
         "references": view.references,
+        "samples": [
+            {
+                "as": str(one.modality),
+                "quality": in_words(one.quality),
+                "value": round(one.quality, 2),
+                "since": f"{one.created_at:%Y-%m-%d}",
+                "kept": one.kept,
+            }
+            for one in view.samples
+        ],
     }
 
 

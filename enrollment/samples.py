@@ -1,7 +1,7 @@
 """From a file to a sample: one picture of one face, or one sound of one voice, or a reason why not.
 
 A sample goes through the very stages that a crawled item goes through (decode in a child process,
-detect, embed), so that an enrolled vector and a found one are made alike.
+detect, embed), so that an enrolled vector and a found one are made alike; before them it is turned upright.
 """
 
 from __future__ import annotations
@@ -11,66 +11,44 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from enrollment import sets
+from enrollment.faults import face_fault, face_notes, too_little, too_small, voice_fault, voice_notes
+from enrollment.foremost import passed_over, subject_of
+from enrollment.hiding import hidden_parts
+from enrollment.upright import Upright
 from monitor import intake
 from monitor.errors import (
-    FaceTooPoor,
     MediaError,
     ModelError,
     NoFace,
-    OtherPerson,
+    NoSound,
     SampleError,
-    SeveralFaces,
     SeveralVoices,
     TooLarge,
-    TooLittleSpeech,
 )
+from monitor.ml.align import align
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
-from monitor.stages.quality import WEAK, detail
-from monitor.stages.turns import LEAST_SPEECH_S
-from monitor.values import MediaKind, Modality, ModelId
+from monitor.stages.quality import judge
+from monitor.stages.voice_quality import judge_voice
+from monitor.values import DetectedFace, MediaKind, Modality, ModelId, SpeechTurn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from monitor.ml.interfaces import Pack, Thresholds
+    from monitor.ml.interfaces import FaceModels, Pack, Thresholds, VoiceModels
     from monitor.stages.decode import Clip, Decoder
-    from monitor.values import Appearances, ClipInfo, FaceTrack, Probe
-
-BACKGROUND = 0.5
-"""A face whose side is less than this part of the largest one's stands in the background: in a portrait
-nobody takes it for the subject."""
-
-CLEARLY = 0.8
-"""A whole face below this part of the height of the one in the middle stands clearly behind it."""
-
-EDGE = 0.01
-"""A face that comes this near to the edge, in parts of the picture's side, is cut off: people do not frame
-the one they photograph like that."""
-
-FACE_FLOOR = WEAK
-"""Least quality of a face to enrol. A match on anything weaker goes to a human first, and an enrolled
-face is matched against everything."""
-
-SHARPNESS_FLOOR = 12.0
-"""Least variance of the Laplacian of the best aligned face, grey levels squared. 53 faces of LFW, blurred by
-0 to 4 px, fr_feature: below 12 the cosine to the sharp twin has a median of 0.5, above 16 of 0.86; 99 % of
-the pictures as they are lie above 42."""
-
-PLENTY_OF_SPEECH_S = 10.0
-"""Speech in a sample beyond which more adds little, seconds."""
+    from monitor.stages.quality import FaceQuality
+    from monitor.stages.voice_quality import VoiceQuality
+    from monitor.values import ClipInfo, CouldNotLook, FaceSample, FaceTrack, Frame, Probe, Sound
 
 ONE_VOICE = 0.9
 """Part of the review threshold that windows of one recording of one person reach: 0.45 for CAM++, where one
 person has 0.50 to 0.90 and two people on one telephone line 0.22 to 0.50 (a LibriVox reader and pyannote's
 sample of a telephone talk, 2026-11)."""
-
-SAME_PERSON = 0.6
-"""Part of the review threshold that two samples of one person reach nearly always: 0.25 for faces of the
-registry pack, where 1 % of genuine pairs and 99 % of strangers lie below (LFW); 0.30 for its voices."""
 
 WINDOWS_OF_ONE = 0.25
 """Part of the windows of a sound that may sound unlike the rest: a laugh, a cough, a door."""
@@ -80,6 +58,7 @@ WINDOWS_OF_ONE = 0.25
 class Sample:
     """One sample that can be enrolled. `vector` is (d,) float32 of length 1; `data` the file itself.
 
+    `quality` in [0, 1] is its weight among the subject's samples; `judged` says what it is made of.
     `notes` are whole sentences for the operator, such as faces in the background that were passed over.
     """
 
@@ -90,6 +69,7 @@ class Sample:
     quality: float
     data: bytes
     notes: tuple[str, ...] = ()
+    judged: FaceQuality | VoiceQuality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,80 +93,108 @@ class Reader:
     def face(self, name: str, data: bytes) -> Sample:
         """Read one picture (or short clip) of one face.
 
-        Raises NoFace, SeveralFaces, FaceTooPoor, or a MediaError when the file cannot be read.
+        Raises NoFace, SeveralFaces, a FaceTooPoor that says why, or a MediaError when the file cannot be
+        read.
         """
         if self.pack.faces is None:
             msg = f"the pack {self.pack.name!r} has no face models"
             raise ModelError(msg)
-        appearances, probes, info = self._appearances(data, Modality.FACE)
+        with self._clip(data, Modality.FACE) as clip:
+            upright = Upright(clip, self.pack.faces.detector)
+            appearances, info = detect(upright, replace(self.pack, voices=None)), upright.info
         tracks = [track for track in appearances.faces if track.samples]
         if not tracks:
-            self._say_why_no_face(data)
+            self._say_why_no_face(data, self.pack.faces)
         still = info.kind is MediaKind.IMAGE
-        track, passed_over = _subject_of(tracks, (info.width, info.height) if still else None)
-        vectors = [probe for probe in probes if probe.appearance is track]
-        quality = max(sample.quality for sample in track.samples)
-        if quality < FACE_FLOOR or _sharpness(track) < SHARPNESS_FLOOR or not vectors:
-            raise _too_poor(track)
+        track, others = subject_of(tracks, (info.width, info.height) if still else None)
+        judged, notes = _judged(track, self.pack.faces)
+        probes = embed(replace(appearances, faces=(track,), turns=()), self.pack)
+        turned = ("The picture lay on its side or head, and was turned.",) if upright.turned else ()
         return Sample(
-            name, Modality.FACE, vectors[0].model_id, _mean(vectors), quality, data, _notes(passed_over)
+            name,
+            Modality.FACE,
+            probes[0].model_id,
+            _mean(probes),
+            judged.overall,
+            data,
+            (*passed_over(others), *turned, *notes),
+            judged,
         )
 
     def voice(self, name: str, data: bytes) -> Sample:
         """Read one sound (or the sound of one video) in which one person speaks.
 
-        Raises TooLittleSpeech, SeveralVoices, or a MediaError when the file cannot be read.
+        Raises TooLittleSpeech, SeveralVoices, a VoiceTooPoor that says why, or a MediaError when the file
+        cannot be read.
         """
         if self.pack.voices is None:
             msg = f"the pack {self.pack.name!r} has no voice models"
             raise ModelError(msg)
-        _, probes, _ = self._appearances(data, Modality.VOICE)
-        windows = [probe for probe in probes if probe.modality is Modality.VOICE]
-        if not windows:
-            msg = f"less than {LEAST_SPEECH_S:.0f} seconds of speech were found"
-            raise TooLittleSpeech(
-                msg, hint="Record ten seconds or more of plain speech, close to the microphone."
-            )
-        _refuse_two_voices(windows, self.pack.voices.thresholds)
-        quality = min(1.0, _seconds(windows) / PLENTY_OF_SPEECH_S)
-        return Sample(name, Modality.VOICE, windows[0].model_id, _mean(windows), quality, data)
-
-    def _appearances(self, data: bytes, wanted: Modality) -> tuple[Appearances, tuple[Probe, ...], ClipInfo]:
-        with self._clip(data, wanted) as clip:
-            appearances, info = detect(clip, _only(self.pack, wanted)), clip.info
-        return appearances, embed(appearances, self.pack), info
+        with self._clip(data, Modality.VOICE) as clip:
+            heard = _Heard(clip.info, clip.sound() if clip.info.has_sound else None)
+        judged = _judged_sound(heard.kept, self.pack.voices)
+        probes = embed(detect(heard, replace(self.pack, faces=None)), self.pack)
+        if not probes:
+            raise too_little(judged.net_speech_s)
+        _refuse_two_speakers(probes, self.pack.voices.thresholds)
+        _refuse_two_voices(probes, self.pack.voices.thresholds)
+        model_id, vector, notes = probes[0].model_id, _mean(probes), voice_notes(judged)
+        return Sample(name, Modality.VOICE, model_id, vector, judged.overall, data, notes, judged)
 
     def _clip(self, data: bytes, wanted: Modality) -> Clip:
         if len(data) > self.max_bytes:
             msg = f"the file has {len(data)} bytes; {self.max_bytes} are taken"
-            raise TooLarge(msg)
+            raise TooLarge(msg, hint="Make the file smaller, or cut out the part that shows the person.")
         kind = intake.kind_of(data)
         if wanted is Modality.FACE and kind is MediaKind.AUDIO:
             msg = "this is a sound, and a sound shows no face"
             raise NoFace(msg, hint="Give it as --voice.")
         if wanted is Modality.VOICE and kind in {MediaKind.IMAGE, MediaKind.ANIMATION}:
             msg = "this is a picture, and a picture has no voice"
-            raise TooLittleSpeech(msg, hint="Give it as --face.")
+            raise NoSound(msg, hint="Give it as --face.")
         return self.decoder.start(data, kind, frames=wanted is Modality.FACE, signals=False)
 
-    def _say_why_no_face(self, data: bytes) -> NoReturn:
+    def _say_why_no_face(self, data: bytes, faces: FaceModels) -> NoReturn:
         """Look once more at the first picture: a face that was too poor deserves another answer than none."""
-        faces = self.pack.faces
         with self._clip(data, Modality.FACE) as clip:
-            first = next(clip.frames(), None)
-        found = faces.detector.detect(first.rgb) if faces is not None and first is not None else ()
-        if found:
-            raise _poor(max(face.box.height for face in found))
+            first = next(Upright(clip, faces.detector).frames(), None)
+        found = faces.detector.detect(first.rgb) if first is not None else ()
+        if first is not None and found:
+            best = max(found, key=lambda face: face.box.height)
+            judged = judge(best, align(first.rgb, best.landmarks))
+            raise face_fault(judged) or too_small(judged.size_px)
         msg = "no face was found"
-        raise NoFace(msg, hint="Use a sharp picture of the whole face, looking at the camera.")
+        hint = "Use a sharp photograph of the whole face, looking at the camera: no drawing, no mask."
+        raise NoFace(msg, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The sound of a clip that was read to its end (see detect.Shows)."""
+
+    info: ClipInfo
+    kept: Sound | None
+    not_looked: tuple[CouldNotLook, ...] = ()
+
+    def frames(self) -> Iterator[Frame]:
+        """Give none."""
+        return iter(())
+
+    def sound(self) -> Sound | None:
+        """Give it again."""
+        return self.kept
 
 
 def look(
-    reader: Reader, files: Sequence[tuple[Path, Modality]], done: Callable[[Looked], None]
+    reader: Reader,
+    files: Sequence[tuple[Path, Modality]],
+    done: Callable[[Looked], None],
+    known: sets.Known | None = None,
 ) -> list[Looked]:
     """Read files one by one and say of each what became of it; `done` is called after each.
 
-    At the end the samples are held against each other, and one of another person is refused.
+    At the end the samples are held against each other, and one of another person is refused; so is one
+    unlike the subject's own set, where `known` holds it.
     """
     looked = []
     for path, modality in files:
@@ -197,7 +205,7 @@ def look(
         for modality, models in ((Modality.FACE, reader.pack.faces), (Modality.VOICE, reader.pack.voices))
         if models is not None
     }
-    return [_against_the_others(one, looked, thresholds) for one in looked]
+    return sets.agreeing(looked, thresholds, known or {})
 
 
 def _look_at(reader: Reader, path: Path, modality: Modality) -> Looked:
@@ -216,8 +224,30 @@ def _bytes_of(path: Path) -> bytes:
         raise SampleError(msg, hint="Check the path.") from exc
 
 
-def _only(pack: Pack, wanted: Modality) -> Pack:
-    return replace(pack, voices=None) if wanted is Modality.FACE else replace(pack, faces=None)
+def _judged(track: FaceTrack, models: FaceModels) -> tuple[FaceQuality, tuple[str, ...]]:
+    """Judge the best sample of a track, and give what could be better. Raises a FaceTooPoor."""
+    best: FaceSample = max(track.samples, key=lambda sample: sample.quality)
+    judged = judge(DetectedFace(best.box, best.landmarks, best.score), best.aligned)
+    fault = face_fault(judged)
+    if fault is not None:
+        raise fault
+    hidden = hidden_parts(best.aligned, models.recogniser)
+    fault = face_fault(judged, hidden)
+    if fault is not None:
+        raise fault
+    return judged, face_notes(judged, hidden)
+
+
+def _judged_sound(sound: Sound | None, models: VoiceModels) -> VoiceQuality:
+    """Judge a recording. Raises what voice_fault finds."""
+    if sound is None:
+        msg = "the file has no sound"
+        raise NoSound(msg, hint="Give a recording in which the person speaks.")
+    judged = judge_voice(sound, models.detector.speech(sound))
+    fault = voice_fault(judged)
+    if fault is not None:
+        raise fault
+    return judged
 
 
 def _mean(probes: Sequence[Probe]) -> NDArray[np.float32]:
@@ -234,97 +264,20 @@ def _refuse_two_voices(windows: Sequence[Probe], thresholds: Thresholds) -> None
     alike = vectors @ vectors.T
     central = alike[int(np.argmax(alike.sum(axis=1)))]
     if float(np.mean(central < ONE_VOICE * thresholds.review)) > WINDOWS_OF_ONE:
-        msg = "more than one person speaks"
-        raise SeveralVoices(msg, hint="Cut the sound so that the subject speaks alone, without music.")
+        raise _several_voices()
 
 
-def _seconds(windows: Sequence[Probe]) -> float:
-    """Add up the stretches that the overlapping windows cover."""
-    total, reached = 0.0, 0.0
-    for span in sorted((window.appearance.span for window in windows), key=lambda span: span.start_s):
-        total += max(0.0, span.end_s - max(span.start_s, reached))
-        reached = max(reached, span.end_s)
-    return total
+def _refuse_two_speakers(turns: Sequence[Probe], thresholds: Thresholds) -> None:
+    """Raise SeveralVoices when a speaker who was told apart from the first one does sound like another."""
+    voices: dict[int, list[Probe]] = {}
+    for turn in turns:
+        if isinstance(turn.appearance, SpeechTurn):
+            voices.setdefault(turn.appearance.speaker, []).append(turn)
+    first, *others = (_mean(own) for own in voices.values())
+    if any(float(first @ other) < ONE_VOICE * thresholds.review for other in others):
+        raise _several_voices()
 
 
-def _against_the_others(
-    one: Looked, looked: Sequence[Looked], thresholds: dict[Modality, Thresholds]
-) -> Looked:
-    """Refuse a sample that is not like the one that is most like all others of its kind."""
-    alike = [other.sample for other in looked if other.modality is one.modality and other.sample]
-    if one.sample is None or len(alike) < 2:
-        return one
-    vectors = np.stack([sample.vector for sample in alike])
-    central = alike[int(np.argmax((vectors @ vectors.T).sum(axis=1)))]
-    cosine = float(central.vector @ one.sample.vector)
-    if cosine >= SAME_PERSON * thresholds[one.modality].review:
-        return one
-    msg = f"this is not the person in {central.name} (likeness {cosine:.2f})"
-    hint = "Leave out the file that shows somebody else."
-    return Looked(one.path, one.modality, error=OtherPerson(msg, hint=hint))
-
-
-def _subject_of(tracks: Sequence[FaceTrack], size: tuple[int, int] | None) -> tuple[FaceTrack, int]:
-    """Pick the one face that is the subject's, and count the others that were passed over.
-
-    `size` is width and height of a picture; None for a clip, in which people move. A face far larger than all
-    others is the subject's; else the one in the middle of the picture, whole and clearly larger than every
-    other whole one. Raises SeveralFaces when neither can be said.
-    """
-    largest = max(map(_height, tracks))
-    beside = [track for track in tracks if _height(track) >= BACKGROUND * largest]
-    subject = beside[0] if len(beside) == 1 else _in_the_middle(beside, size) if size else None
-    if subject is None:
-        msg = f"{len(beside)} faces of like size: nobody could say which one is the subject"
-        raise SeveralFaces(msg, hint="Cut the picture so that the subject is alone in it.")
-    return subject, len(tracks) - 1
-
-
-def _in_the_middle(tracks: Sequence[FaceTrack], size: tuple[int, int]) -> FaceTrack | None:
-    """Give the whole face over the picture's centre when nobody could take another for the subject."""
-    whole = [track for track in tracks if not _cut_off(track, size)]
-    middle = [track for track in whole if _covers_the_centre(track, size)]
-    if len(middle) != 1:
-        return None
-    height = _height(middle[0])
-    rivals = (
-        _height(t) > (CLEARLY if any(t is w for w in whole) else 1 / CLEARLY) * height
-        for t in tracks
-        if t is not middle[0]
-    )
-    return None if any(rivals) else middle[0]
-
-
-def _cut_off(track: FaceTrack, size: tuple[int, int]) -> bool:
-    box, (width, height) = track.samples[0].box, size
-    edge_x, edge_y = EDGE * width, EDGE * height
-    return box.x0 < edge_x or box.y0 < edge_y or box.x1 > width - edge_x or box.y1 > height - edge_y
-
-
-def _covers_the_centre(track: FaceTrack, size: tuple[int, int]) -> bool:
-    box = track.samples[0].box
-    return box.x0 < size[0] / 2 < box.x1 and box.y0 < size[1] / 2 < box.y1
-
-
-def _notes(passed_over: int) -> tuple[str, ...]:
-    if not passed_over:
-        return ()
-    faces = "1 other face was" if passed_over == 1 else f"{passed_over} other faces were"
-    return (f"{faces} passed over: behind, or cut off by the edge. Check that the one meant is in front.",)
-
-
-def _height(track: FaceTrack) -> float:
-    return max(sample.box.height for sample in track.samples)
-
-
-def _sharpness(track: FaceTrack) -> float:
-    return max(detail(sample.aligned) for sample in track.samples)
-
-
-def _too_poor(track: FaceTrack) -> FaceTooPoor:
-    return _poor(max(sample.box.height for sample in track.samples))
-
-
-def _poor(height: float) -> FaceTooPoor:
-    msg = f"the face ({height:.0f} pixels high) is too small, too blurred or too far turned away"
-    return FaceTooPoor(msg, hint="Use a sharp picture, face to the camera, the face 100 pixels high or more.")
+def _several_voices() -> SeveralVoices:
+    msg = "more than one person speaks"
+    return SeveralVoices(msg, hint="Cut the sound so that the subject speaks alone, without music.")

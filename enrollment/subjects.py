@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+import numpy as np
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from enrollment.profiles import Profile
 from enrollment.tables import Erasure, Reference, Subject
 from monitor import audit, crypto, subject_keys
 from monitor.db import reading, writing
 from monitor.errors import ContactInvalid, NotFound, SubjectErased
-from monitor.gallery_rows import add_template
+from monitor.gallery_rows import add_template, opened, rows_of
 from monitor.tables import BlobRow, SubjectKey, Template
 from monitor.values import BlobId, Modality, SubjectId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from numpy.typing import NDArray
     from sqlalchemy import Engine
     from sqlmodel import Session
 
     from enrollment.samples import Sample
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
+    from monitor.gallery_rows import Models
 
 SHORTEST_PREFIX = 4
 """Characters of an id that are enough for an operator to type, when only one subject begins with them."""
@@ -38,13 +41,13 @@ REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """Who a subject is. `email` or `phone` may be empty; `attested` says how identity was checked."""
+class SampleView:
+    """One enrolled sample as an operator sees it. `kept`: whether the sample itself is there, sealed."""
 
-    name: str
-    email: str = ""
-    phone: str = ""
-    attested: str = ""
+    modality: Modality
+    quality: float
+    created_at: datetime
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class SubjectView:
     faces: int
     voices: int
     references: int
+    samples: tuple[SampleView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +84,6 @@ class Ledger:
     actor: str
 
 
-def checked_profile(name: str, email: str, phone: str, attested: str) -> Profile:
-    """Put an address and a number into their one spelling.
-
-    Raises ContactInvalid when the e-mail address is not one, or the number is not a valid one in
-    international form (+49 ...). Whether mail arrives there is for enrolment to prove, not for this.
-    """
-    if not name.strip() or not attested.strip():
-        msg = "a name, and how identity was checked, are needed"
-        raise ContactInvalid(msg, hint='For example: --attest "passport seen in person, J. Weber, 3 May".')
-    return Profile(name.strip(), _email(email), _phone(phone), attested.strip())
-
-
-def _email(text: str) -> str:
-    if not text:
-        return ""
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError as exc:
-        msg = f"the e-mail address is not valid: {exc}"
-        raise ContactInvalid(msg, hint="It looks like name@example.org.") from exc
-
-
-def _phone(text: str) -> str:
-    if not text:
-        return ""
-    hint = "Give it in international form, with + and the country: +49 30 123456."
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException as exc:
-        msg = "the phone number is not one in international form"
-        raise ContactInvalid(msg, hint=hint) from exc
-    if not phonenumbers.is_valid_number(number):
-        msg = "no such phone number can exist in that country"
-        raise ContactInvalid(msg, hint=hint)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
 def add(ledger: Ledger, profile: Profile, samples: Sequence[Sample], *, keep: bool = False) -> SubjectId:
     """Enrol one person with samples that were read before; all of it in one transaction, audited.
 
@@ -128,41 +95,106 @@ def add(ledger: Ledger, profile: Profile, samples: Sequence[Sample], *, keep: bo
         raise ContactInvalid(msg, hint="Give at least one --face or --voice.")
     subject_id = SubjectId(uuid.uuid4().hex)
     public, private = crypto.new_intake_pair()
-    kept: list[Kept] = []
-    try:
-        for one in samples if keep else ():
-            kept.append(_put_reference(ledger.blobs, subject_id, public, one))  # noqa: PERF401 - known if the next fails
-        with writing(ledger.engine) as session:
-            _write(session, ledger, (subject_id, profile), (public, private), samples)
-            _write_references(session, subject_id, kept)
-            _audit_add(session, ledger.actor, subject_id, samples, len(kept))
-    except BaseException:
-        for one_kept in kept:
-            ledger.blobs.delete(one_kept.blob_id)
-        raise
+    with (
+        _references(ledger.blobs, subject_id, public, samples if keep else ()) as kept,
+        writing(ledger.engine) as session,
+    ):
+        _write(session, ledger, (subject_id, profile), (public, private))
+        _write_samples(session, ledger, subject_id, samples, kept)
+        _audit(session, ledger.actor, "subject.add", subject_id, samples, len(kept), attested=True)
     return subject_id
 
 
-def _write(
-    session: Session,
+def add_samples(
     ledger: Ledger,
-    who: tuple[SubjectId, Profile],
-    pair: tuple[bytes, bytes],
+    subject_id: SubjectId,
     samples: Sequence[Sample],
+    *,
+    attested: str = "",
+    keep: bool = False,
+) -> None:
+    """Add samples to somebody who is enrolled; all of it in one transaction, audited.
+
+    `attested` says how it was checked that they are this person's, and is added to the sealed profile; who
+    calls without it has held them against the subject's own set. Raises ContactInvalid when there is no
+    sample, NotFound, SubjectErased, StorageFull or StorageError.
+    """
+    if not samples:
+        msg = "there is nothing to add"
+        raise ContactInvalid(msg, hint="Give at least one --face or --voice.")
+    with reading(ledger.engine) as session:
+        profile_of(session, ledger.keks, subject_id)  # raises what tells the erased from the unknown
+        public = session.get_one(Subject, subject_id).reference_public
+    with (
+        _references(ledger.blobs, subject_id, public, samples if keep else ()) as kept,
+        writing(ledger.engine) as session,
+    ):
+        if attested:
+            _attest_more(session, ledger, subject_id, attested)
+        _write_samples(session, ledger, subject_id, samples, kept)
+        _audit(
+            session,
+            ledger.actor,
+            "subject.add_samples",
+            subject_id,
+            samples,
+            len(kept),
+            attested=bool(attested),
+        )
+
+
+def _attest_more(session: Session, ledger: Ledger, subject_id: SubjectId, attested: str) -> None:
+    row = session.get_one(Subject, subject_id)
+    key = subject_keys.key_of(session, ledger.keks, subject_id)
+    profile = _opened(key, subject_id, row.sealed_profile)
+    more = replace(profile, attested=f"{profile.attested}; of later samples: {attested}")
+    row.sealed_profile = _sealed(key, subject_id, more)
+    session.add(row)
+
+
+def _write(
+    session: Session, ledger: Ledger, who: tuple[SubjectId, Profile], pair: tuple[bytes, bytes]
 ) -> None:
     subject_id, profile = who
     key = subject_keys.create(session, ledger.keks, subject_id)
     row = Subject(
         id=subject_id,
-        sealed_profile=crypto.seal(
-            key, json.dumps(asdict(profile)).encode(), _context(subject_id, "profile")
-        ),
+        sealed_profile=_sealed(key, subject_id, profile),
         reference_public=pair[0],
         sealed_reference_private=crypto.seal(key, pair[1], _context(subject_id, "reference-key")),
     )
     session.add(row)
-    for one in samples:
-        add_template(session, ledger.keks, subject_id, one.modality, one.model_id, one.vector, one.quality)
+    session.flush()  # what is kept points at this row
+
+
+@contextmanager
+def _references(
+    blobs: BlobStore, subject_id: SubjectId, public: bytes, samples: Sequence[Sample]
+) -> Iterator[Mapping[int, Kept]]:
+    """Keep these samples, sealed: place -> what was kept. Where the block fails, their files go again."""
+    kept: dict[int, Kept] = {}
+    try:
+        for place, one in enumerate(samples):
+            kept[place] = _put_reference(blobs, subject_id, public, one)
+        yield kept
+    except BaseException:
+        for one_kept in kept.values():
+            blobs.delete(one_kept.blob_id)
+        raise
+
+
+def _write_samples(
+    session: Session,
+    ledger: Ledger,
+    subject_id: SubjectId,
+    samples: Sequence[Sample],
+    kept: Mapping[int, Kept],
+) -> None:
+    _write_references(session, subject_id, list(kept.values()))
+    for place, one in enumerate(samples):
+        reference_id = kept[place].reference_id if place in kept else None
+        what = (one.modality, one.model_id, one.vector, one.quality, reference_id)
+        add_template(session, ledger.keks, subject_id, *what)
 
 
 def _put_reference(blobs: BlobStore, subject_id: SubjectId, public: bytes, one: Sample) -> Kept:
@@ -181,19 +213,26 @@ def _write_references(session: Session, subject_id: SubjectId, kept: Sequence[Ke
         )
 
 
-def _audit_add(
-    session: Session, actor: str, subject_id: SubjectId, samples: Sequence[Sample], kept: int
+def _audit(  # noqa: PLR0913, PLR0917 - a record has these parts
+    session: Session,
+    actor: str,
+    action: str,
+    subject_id: SubjectId,
+    samples: Sequence[Sample],
+    kept: int,
+    *,
+    attested: bool,
 ) -> None:
     count = {m: sum(one.modality is m for one in samples) for m in Modality}
     audit.record(
         session,
         actor,
-        "subject.add",
+        action,
         subject_id,
         faces=count[Modality.FACE],
         voices=count[Modality.VOICE],
         references_kept=kept,
-        identity_attested=True,  # the words themselves may name people: they are sealed in the profile
+        identity_attested=attested,  # the words themselves may name people: they are sealed in the profile
     )
 
 
@@ -237,7 +276,28 @@ def show(ledger: Ledger, subject_id: SubjectId) -> SubjectView:
     with writing(ledger.engine) as session:
         profile_of(session, ledger.keks, subject_id)  # raises first: nothing was shown
         audit.record(session, ledger.actor, "subject.show", subject_id)
-        return next(_views(session, ledger.keks, subject_id))
+        view = next(_views(session, ledger.keks, subject_id))
+        return replace(view, samples=_samples_of(session, subject_id))
+
+
+def own_set(ledger: Ledger, subject_id: SubjectId, models: Models) -> dict[Modality, NDArray[np.float32]]:
+    """Open one subject's vectors of these models: modality -> (n, d) float32, rows of length 1."""
+    with reading(ledger.engine) as session:
+        query = select(Template.id).where(Template.subject_id == subject_id)
+        rows = rows_of(session, models, list(session.exec(query)))
+    found: dict[Modality, list[NDArray[np.float32]]] = {}
+    for row in opened(ledger.keks, models, rows):
+        found.setdefault(row.modality, []).append(row.vector.copy())
+    return {modality: np.stack(vectors) for modality, vectors in found.items()}
+
+
+def _samples_of(session: Session, subject_id: SubjectId) -> tuple[SampleView, ...]:
+    query = select(Template).where(Template.subject_id == subject_id)
+    rows = session.exec(query.order_by(col(Template.modality), col(Template.created_at), col(Template.id)))
+    return tuple(
+        SampleView(Modality(row.modality), row.quality, row.created_at, row.reference_id is not None)
+        for row in rows
+    )
 
 
 def with_email(engine: Engine, keks: KeyEncryptionKeys, email: str) -> list[SubjectId]:
@@ -299,6 +359,10 @@ def _counts(session: Session, table: Any, only: SubjectId | None) -> dict[tuple[
 
 def _opened(key: bytes, subject_id: str, sealed: bytes) -> Profile:
     return Profile(**json.loads(crypto.unseal(key, sealed, _context(subject_id, "profile"))))
+
+
+def _sealed(key: bytes, subject_id: str, profile: Profile) -> bytes:
+    return crypto.seal(key, json.dumps(asdict(profile)).encode(), _context(subject_id, "profile"))
 
 
 def _context(subject_id: str, kind: str) -> crypto.Context:

@@ -23,9 +23,17 @@
     │   ├── DecoderKilled         the decoder ran out of its time or memory
     │   └── EvidenceIncomplete    evidence is complete or the item failed
     ├── SampleError               a sample given at enrolment cannot be used (says how to do better)
-    │   ├── NoFace / SeveralFaces / FaceTooPoor
-    │   ├── TooLittleSpeech / SeveralVoices
+    │   ├── NoFace / SeveralFaces
+    │   ├── FaceTooPoor           FaceTooSmall, FaceTooBlurred, FaceTurned, FaceTooDark, FaceTooBright,
+    │   │                         FaceTooFlat, FaceCovered
+    │   ├── TooLittleSpeech       NoSound, NoSpeech
+    │   ├── SeveralVoices
+    │   ├── VoiceTooPoor          VoiceNoisy, VoiceClipped
     │   └── OtherPerson           the samples do not show the same person
+    ├── AgeError
+    │   ├── AgeNotStated          neither a date of birth nor an operator's word
+    │   ├── AgeInvalid            no date of birth that a living person can have
+    │   └── TooYoung              below the age from which the operator enrols
     ├── BudgetInvalid             false alerts or faces a day that are none, or a subject's that would loosen
     ├── ContactInvalid            an e-mail address or phone number that nothing can be sent to
     ├── GalleryNotReady           retry: "could not look" is not "found nothing"
@@ -230,9 +238,51 @@ class SeveralFaces(SampleError):
 
 
 class FaceTooPoor(SampleError):
-    """The face is too small, too blurred or too far turned away."""
+    """The face cannot be recognised reliably: the root of what says why."""
 
     code = "face_too_poor"
+
+
+class FaceTooSmall(FaceTooPoor):
+    """Too few pixels on the face."""
+
+    code = "face_too_small"
+
+
+class FaceTooBlurred(FaceTooPoor):
+    """Out of focus, shaken or smoothed."""
+
+    code = "face_too_blurred"
+
+
+class FaceTurned(FaceTooPoor):
+    """Turned too far to the side, up or down."""
+
+    code = "face_turned"
+
+
+class FaceTooDark(FaceTooPoor):
+    """Hardly any light on the face."""
+
+    code = "face_too_dark"
+
+
+class FaceTooBright(FaceTooPoor):
+    """Burnt out: much of the face is plain white."""
+
+    code = "face_too_bright"
+
+
+class FaceTooFlat(FaceTooPoor):
+    """Hardly any difference between light and dark: fog, a dirty lens, a glare."""
+
+    code = "face_too_flat"
+
+
+class FaceCovered(FaceTooPoor):
+    """The lower half of the face lies under a mask, a scarf or a hand."""
+
+    code = "face_covered"
 
 
 class TooLittleSpeech(SampleError):
@@ -241,10 +291,40 @@ class TooLittleSpeech(SampleError):
     code = "too_little_speech"
 
 
+class NoSound(TooLittleSpeech):
+    """No sound in the file, or silence."""
+
+    code = "no_sound"
+
+
+class NoSpeech(TooLittleSpeech):
+    """Sound, and nobody speaks in it: music or noise."""
+
+    code = "no_speech"
+
+
 class SeveralVoices(SampleError):
     """More than one person speaks in the sample."""
 
     code = "several_voices"
+
+
+class VoiceTooPoor(SampleError):
+    """The voice cannot be recognised reliably: the root of what says why."""
+
+    code = "voice_too_poor"
+
+
+class VoiceNoisy(VoiceTooPoor):
+    """Noise, music or other voices behind the voice."""
+
+    code = "voice_noisy"
+
+
+class VoiceClipped(VoiceTooPoor):
+    """Recorded too loud: the tops of the waves are cut off."""
+
+    code = "voice_clipped"
 
 
 class OtherPerson(SampleError):
@@ -257,6 +337,30 @@ class BudgetInvalid(LikenessError):
     """A budget of false alerts that is no number to keep, or a subject's that is looser than the operator's."""
 
     code = "budget_invalid"
+
+
+class AgeError(LikenessError):
+    """Something about the declared age of somebody who is to be enrolled."""
+
+    code = "age"
+
+
+class AgeNotStated(AgeError):
+    """Neither a date of birth nor an operator's word that the person is old enough."""
+
+    code = "age_not_stated"
+
+
+class AgeInvalid(AgeError):
+    """Not a date of birth that a living person can have."""
+
+    code = "age_invalid"
+
+
+class TooYoung(AgeError):
+    """By the date of birth given, below the age from which the operator enrols."""
+
+    code = "too_young"
 
 
 class ContactInvalid(LikenessError):

@@ -216,7 +216,7 @@ def _enrolling(person: Person, sources: Sources, children: Children, env: Mappin
     samples = [("--face", name) for name in person.faces] + [("--voice", name) for name in person.voices]
     files = [part for option, name in samples for part in (option, str(sources.path(name)))]
     contact = ["--email", person.email, "--phone", person.phone]
-    add = ["subject", "add", person.name, *files, *contact, "--attest", ATTEST, "--json"]
+    add = ["subject", "add", person.name, *files, *contact, "--attest", ATTEST, "--age-confirmed", "--json"]
     return children.start(f"enrol-{person.key}", add, env)
 
 

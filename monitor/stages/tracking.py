@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from monitor.ml.align import align
+from monitor.ml.align import crop_of, cut_chip
 from monitor.stages.marks import upright
 from monitor.stages.quality import quality
 from monitor.values import Box, FaceSample, FaceTrack, Span
@@ -151,12 +151,15 @@ class _Growing:
     def see(self, frame: Frame, face: DetectedFace, others: Sequence[Box]) -> None:
         """Take this track's face of one frame; `others` are the bystanders' boxes."""
         self.box, self.last_s = face.box, frame.at_s
-        aligned = align(frame.rgb, face.landmarks)
+        chip = cut_chip(frame.rgb, face.landmarks)
+        aligned = crop_of(chip)
         rated = quality(face, aligned)
         slot = int(frame.at_s / SLOT_S)
         known = self.samples.get(slot)
         if known is None or rated > known.quality:
-            self.samples[slot] = FaceSample(frame.at_s, face.box, face.landmarks, aligned, rated)
+            self.samples[slot] = FaceSample(
+                frame.at_s, face.box, face.landmarks, aligned, rated, face.score, chip
+            )
         if len(self.samples) > BEST:
             del self.samples[min(self.samples, key=lambda s: self.samples[s].quality)]
         if rated > self.best:

@@ -69,7 +69,17 @@ def stolen(tmp_path: Path, data: Path, pack: Pack) -> tuple[Path, list[NDArray[n
     voice = data / "voices/real/librispeech-test-other/1688/1688-142285-0000.flac"
     samples = ("--face", str(face), "--voice", str(voice), "--keep-references")
     done = likeness_subject(
-        "add", NAME, *samples, "--email", MAIL, "--attest", "seen in person", "--json", env=env
+        "add",
+        NAME,
+        *samples,
+        "--email",
+        MAIL,
+        "--attest",
+        "seen in person",
+        "--born",
+        "1990-05-23",
+        "--json",
+        env=env,
     )
     (tmp_path / "output.log").write_text(done.stdout.replace(str(face), "") + done.stderr)
     engine = open_engine(f"sqlite:///{home / 'likeness.db'}")

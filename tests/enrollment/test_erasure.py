@@ -13,8 +13,9 @@ from sqlmodel import col, select
 
 from enrollment import erasure, receipts, subjects
 from enrollment.contacts import EnrolledContacts
+from enrollment.profiles import Profile
 from enrollment.samples import Sample
-from enrollment.subjects import Ledger, Profile
+from enrollment.subjects import Ledger
 from enrollment.tables import Erasure, Reference, Subject
 from monitor import audit, dismissals, lookalikes, subject_keys
 from monitor.crypto import KeyEncryptionKeys, Signer, new_key, new_signing_pair

@@ -5,16 +5,26 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from scipy.signal import resample_poly
 
 from enrollment.samples import Reader, look
 from monitor.errors import (
     EmptyMedia,
+    FaceCovered,
+    FaceTooBlurred,
+    FaceTooBright,
+    FaceTooDark,
+    FaceTooFlat,
     FaceTooPoor,
+    FaceTooSmall,
     ModelError,
     NoFace,
+    NoSound,
+    NoSpeech,
     NotMedia,
     SampleError,
     SeveralFaces,
@@ -22,14 +32,17 @@ from monitor.errors import (
     TooLarge,
     TooLittleSpeech,
     Unreadable,
+    VoiceClipped,
+    VoiceNoisy,
 )
 from monitor.ml.interfaces import Pack
 from monitor.stages.decode import DecodeLimits, Decoder
+from monitor.stages.quality import FaceQuality
 from monitor.values import SAMPLE_RATE, Modality
 from tests.assets import media
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -113,12 +126,104 @@ def test_nobody_is_guessed_among_faces_of_one_size_or_off_the_middle(
             reader.face("unclear", jpeg(unclear))
 
 
-def test_a_face_too_small_or_too_blurred_says_so(reader: Reader, brody: Image.Image) -> None:
-    tiny = Image.new("RGB", (400, 400), (90, 110, 90))
-    tiny.paste(brody.resize((52, 52)), (170, 170))
-    for poor in (tiny, brody.filter(ImageFilter.GaussianBlur(BLUR))):
-        with pytest.raises(FaceTooPoor, match="pixels high"):
-            reader.face("poor", jpeg(poor))
+def tiny(brody: Image.Image) -> Image.Image:
+    """Show a face of some 20 pixels."""
+    page = Image.new("RGB", (400, 400), (90, 110, 90))
+    page.paste(brody.resize((48, 48)), (170, 170))
+    return page
+
+
+def masked(brody: Image.Image) -> Image.Image:
+    """Put a paper mask on."""
+    picture = brody.copy()
+    shape = [(88, 128), (125, 115), (162, 128), (158, 165), (125, 180), (92, 165)]
+    ImageDraw.Draw(picture).polygon(shape, fill=(150, 190, 220))
+    return picture
+
+
+def levels(scale: float, offset: float = 0.0) -> Callable[[Image.Image], Image.Image]:
+    return lambda picture: picture.point(lambda level: scale * level + offset)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "says"),
+    [
+        (tiny, FaceTooSmall, "pixels high"),
+        (lambda picture: picture.filter(ImageFilter.GaussianBlur(BLUR)), FaceTooBlurred, "blurred"),
+        (levels(0.08), FaceTooDark, "dark"),
+        (levels(4.0, 60), FaceTooBright, "bright"),
+        (levels(0.1, 110), FaceTooFlat, "light and shade"),
+        (masked, FaceCovered, "covered"),
+    ],
+)
+def test_a_poor_face_says_what_is_wrong_and_what_to_do(
+    reader: Reader,
+    brody: Image.Image,
+    spoil: Callable[[Image.Image], Image.Image],
+    error: type[FaceTooPoor],
+    says: str,
+) -> None:
+    with pytest.raises(error, match=says) as caught:
+        reader.face("poor", jpeg(spoil(brody)))
+    assert caught.value.code != FaceTooPoor.code
+    assert caught.value.hint.endswith(".")
+
+
+def test_a_drawing_in_lines_is_no_sample(reader: Reader, brody: Image.Image) -> None:
+    """A line drawing is refused; a picture through a comic filter is not known as one (README says so)."""
+    lines = cv2.Canny(np.asarray(brody.resize((750, 750)).convert("L")), 60, 140)
+    for size in (750, 250):
+        drawing = Image.fromarray(255 - lines).convert("RGB").resize((size, size))
+        with pytest.raises((NoFace, FaceTooPoor)):
+            reader.face("drawing", jpeg(drawing))
+
+
+def selfie(brody: Image.Image, fill: float) -> Image.Image:
+    """Show the face of a picture of LFW (some 110 of 250 px) on `fill` of the height of a frame of 1,200."""
+    scale = fill * 1200 / 110
+    page = Image.new("RGB", (900, 1200), (110, 120, 115))
+    whole = brody.resize((round(250 * scale), round(250 * scale)), Image.Resampling.BICUBIC)
+    page.paste(whole, ((900 - whole.width) // 2, (1200 - whole.height) // 2))
+    return page
+
+
+@pytest.mark.parametrize("fill", [0.1, 0.4, 0.7, 1.0])
+def test_a_selfie_is_enrolled_however_much_of_it_the_face_fills(
+    reader: Reader, brody: Image.Image, fill: float
+) -> None:
+    alone = reader.face("a", jpeg(brody)).vector
+    assert float(alone @ reader.face("selfie", jpeg(selfie(brody, fill))).vector) > 0.75
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_picture_on_its_side_or_head_is_turned(reader: Reader, brody: Image.Image, turns: int) -> None:
+    alone = reader.face("a", jpeg(brody)).vector
+    sample = reader.face("turned", jpeg(selfie(brody, 0.4).rotate(90 * turns, expand=True)))
+    assert float(alone @ sample.vector) > 0.85
+    assert any("turned" in note for note in sample.notes)
+
+
+def test_a_phone_that_notes_how_it_was_held_is_obeyed(reader: Reader, brody: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned a quarter clockwise
+    out = io.BytesIO()
+    brody.rotate(90, expand=True).save(out, "JPEG", quality=95, exif=exif)
+    sample = reader.face("phone", out.getvalue())
+    assert sample.notes == ()
+    assert float(sample.vector @ reader.face("a", jpeg(brody)).vector) > 0.95
+
+
+def test_a_mirrored_front_camera_is_the_same_person(reader: Reader, brody: Image.Image) -> None:
+    mirrored = reader.face("m", jpeg(ImageOps.mirror(brody)))
+    assert float(mirrored.vector @ reader.face("a", jpeg(brody)).vector) > 0.9
+
+
+def test_the_parts_of_a_face_are_kept_with_it(reader: Reader, brody: Image.Image) -> None:
+    judged = reader.face("a", jpeg(brody)).judged
+    assert isinstance(judged, FaceQuality)
+    assert 80 < judged.size_px < 130
+    assert abs(judged.roll) < 15
+    assert judged.overall > 0.8
 
 
 @pytest.mark.parametrize(
@@ -159,16 +264,40 @@ def test_one_voice_is_a_sample_and_two_are_not(reader: Reader, data: Path) -> No
     one, again, other = (speech(data, *which, reader) for which in (("1688", 0), ("1688", 1), ("1998", 2)))
     sample = reader.voice("one.wav", media.wav(np.concatenate([one, again]), SAMPLE_RATE))
     assert np.linalg.norm(sample.vector) == pytest.approx(1.0, abs=1e-5)
-    assert sample.quality == 1.0
+    assert sample.quality > 0.8
     with pytest.raises(SeveralVoices):
         reader.voice("two.wav", media.wav(np.concatenate([one, other]), SAMPLE_RATE))
 
 
-def test_too_little_speech_is_told(reader: Reader, data: Path) -> None:
-    short = speech(data, "1688", 0, reader)[: int(1.2 * SAMPLE_RATE)]
-    for content in (media.wav(short, SAMPLE_RATE), media.wav(media.tone(4.0)), media.png()):
-        with pytest.raises(TooLittleSpeech):
-            reader.voice("short", content)
+def test_what_holds_no_voice_says_why(reader: Reader, data: Path) -> None:
+    one = speech(data, "1688", 0, reader)
+    chord = sum(media.tone(6.0, hertz) for hertz in (220.0, 277.2, 329.6)) / 3
+    rng = np.random.default_rng(0)
+    noisy = one + rng.standard_normal(len(one)).astype(np.float32) * np.sqrt(np.mean(one**2)) * 1.4
+    loud = np.clip(one / np.abs(one).max() * 12, -1, 1)
+    for samples, error in (
+        (one[: int(0.3 * SAMPLE_RATE)], TooLittleSpeech),
+        (one[: int(1.2 * SAMPLE_RATE)], TooLittleSpeech),
+        (np.zeros(4 * SAMPLE_RATE, np.float32), NoSound),
+        (chord, NoSpeech),
+        (0.3 * noisy, VoiceNoisy),
+        (loud, VoiceClipped),
+    ):
+        with pytest.raises(error) as caught:
+            reader.voice("poor", media.wav(np.asarray(samples, np.float32), SAMPLE_RATE))
+        assert type(caught.value) is error
+        assert caught.value.hint.endswith(".")
+    with pytest.raises(NoSound, match="picture"):
+        reader.voice("picture", media.png())
+
+
+def test_a_telephone_recording_is_taken_with_a_note(reader: Reader, data: Path) -> None:
+    one = speech(data, "1688", 0, reader)
+    narrow = resample_poly(one, 1, 2).astype(np.float32)
+    plain, telephone = (reader.voice("v", media.wav(s, r)) for s, r in ((one, 16_000), (narrow, 8_000)))
+    assert not any("Telephone" in note for note in plain.notes)
+    assert any("Telephone" in note for note in telephone.notes)
+    assert float(plain.vector @ telephone.vector) > 0.5
 
 
 def test_files_are_looked_at_one_by_one_and_reported(

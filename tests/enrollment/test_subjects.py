@@ -11,8 +11,9 @@ from sqlmodel import col, select
 
 from enrollment import subjects
 from enrollment.contacts import EnrolledContacts
+from enrollment.profiles import Profile, checked_profile
 from enrollment.samples import Sample
-from enrollment.subjects import Ledger, Profile, checked_profile
+from enrollment.subjects import Ledger
 from enrollment.tables import Reference, Subject
 from monitor import audit
 from monitor.db import reading, writing
@@ -116,7 +117,7 @@ def test_a_full_disk_enrols_nobody_and_leaves_nothing(
 def test_a_transaction_that_fails_takes_its_files_with_it(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subjects, "_audit_add", lambda *_: 1 / 0)
+    monkeypatch.setattr(subjects, "_audit", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         add(ledger, keep=True)
     assert list(ledger.blobs.ids()) == []
