@@ -334,7 +334,7 @@ class OtherPerson(SampleError):
 
 
 class BudgetInvalid(LikenessError):
-    """A budget of false alerts that is no number to keep, or a subject's that is looser than the operator's."""
+    """A budget of false alerts that is no number to keep, or a subject's looser than the operator's."""
 
     code = "budget_invalid"
 
