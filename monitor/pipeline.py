@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +30,7 @@ from monitor.stages.evidence import Exhibit, evidence
 from monitor.stages.marks import copy_marks
 from monitor.stages.match import match
 from monitor.stages.score import score
+from monitor.stages.second_look import look_again
 from monitor.values import BlobId, FindingId, MediaId, Modality, ModelId, Span, SubjectId, pieces_of
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from monitor.gallery import Gallery
     from monitor.ml.interfaces import Pack, Thresholds
     from monitor.stages.decode import Decoder, Room
-    from monitor.values import Appearances, Candidate, Verdict
+    from monitor.values import Appearances, Candidate, Probe, Verdict
 
 GALLERY_WAIT_S = 2.0
 """An item that met a gallery that was not ready is taken up again after this long."""
@@ -112,7 +114,7 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
         # 6  match: how far the gallery had read is noted before it is asked
         with run.step("match"):
             gallery_seq = tools.gallery.seq
-            matched = match(probes, tools.gallery, tools.dial, _alive(tools.engine))
+            matched = match(probes, tools.gallery, tools.dial, _alive(tools.engine), _again(tools.pack))
             tools.dial.note(matched.tallies)
         # 7  score: one verdict per subject
         with run.step("score"):
@@ -170,6 +172,10 @@ def _thresholds(tools: Tools, subject_id: SubjectId) -> dict[Modality, Threshold
     """Give the thresholds in force for one subject, of each modality that the pack compares."""
     halves = {Modality.FACE: tools.pack.faces, Modality.VOICE: tools.pack.voices}
     return {modality: tools.dial.of(modality, subject_id) for modality, half in halves.items() if half}
+
+
+def _again(pack: Pack) -> Callable[[Probe], Probe] | None:
+    return None if pack.faces is None else partial(look_again, models=pack.faces)
 
 
 def _alive(engine: Engine) -> Callable[[Collection[SubjectId]], set[SubjectId]]:

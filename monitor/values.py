@@ -180,7 +180,8 @@ class FaceSample:
     """One face in one frame, ready for a recogniser.
 
     `aligned` is (112, 112, 3) uint8 RGB; `quality` in [0, 1], see stages/quality.py for what it is made of;
-    `score` is the detector's own, in [0, 1].
+    `score` is the detector's own, in [0, 1]. `chip` is (160, 160, 3) uint8 RGB, the same face with more of
+    its surroundings, for a second look; None where it was not cut.
     """
 
     at_s: float
@@ -189,6 +190,7 @@ class FaceSample:
     aligned: NDArray[np.uint8]
     quality: float
     score: float = 1.0
+    chip: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)

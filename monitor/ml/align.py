@@ -19,6 +19,15 @@ TEMPLATE: Final = np.array(
 )
 """Where eyes, nose and corners of the mouth lie in the crop: the published ArcFace template."""
 
+MARGIN: Final = 24
+"""Pixels of surroundings on each side of a chip: as much as a detector needs to find the face again."""
+
+CHIP: Final = SIDE + 2 * MARGIN
+"""Pixels of a chip's side."""
+
+CHIP_POINTS: Final = TEMPLATE + np.float32(MARGIN)
+"""Where eyes, nose and corners of the mouth lie in a chip."""
+
 
 def similarity(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
     """Best rotation, scale and shift from five points to the template: (2, 3), without mirroring.
@@ -44,3 +53,19 @@ def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[n
     """
     crop: NDArray[np.uint8] = cv2.warpAffine(image, similarity(landmarks), (SIDE, SIDE), borderValue=0.0)
     return crop
+
+
+def cut_chip(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Cut one face out upright with its surroundings: (CHIP, CHIP, 3) uint8, black beyond the edge.
+
+    `crop_of` gives the crop that `align` would have cut.
+    """
+    to_chip = similarity(landmarks)
+    to_chip[:, 2] += MARGIN
+    chip: NDArray[np.uint8] = cv2.warpAffine(image, to_chip, (CHIP, CHIP), borderValue=0.0)
+    return chip
+
+
+def crop_of(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give the middle of a chip: (SIDE, SIDE, 3) uint8, a view."""
+    return chip[MARGIN : MARGIN + SIDE, MARGIN : MARGIN + SIDE]

@@ -92,7 +92,7 @@ def _registry_faces(settings: Settings) -> FaceModels:
     from monitor.ml.faces import BATCHES, ArcFace, open_arcface  # noqa: PLC0415
 
     detector = CenterFace(
-        _published("centerface.onnx", "centerface", "rgb-two-looks"),
+        _published("centerface.onnx", "centerface", "rgb-two-looks-voted"),
         _session(settings, "centerface-any-size.onnx"),
     )
     path = path_of(settings.models_dir, "fr_feature-any-batch.onnx")
@@ -113,7 +113,7 @@ def _edgeface_faces(settings: Settings) -> FaceModels:
     yunet, edgeface = "face_detection_yunet_2026may.onnx", "edgeface_xs_q.onnx"
     model = open_arcface(path_of(settings.models_dir, edgeface), settings.device, mean=127.5, spread=127.5)
     return FaceModels(
-        YuNet(_published(yunet, "yunet_2026may", "bgr-two-looks"), _session(settings, yunet)),
+        YuNet(_published(yunet, "yunet_2026may", "bgr-two-looks-voted"), _session(settings, yunet)),
         ArcFace(
             _published(edgeface, "edgeface_xs", "crop112-rgb-127.5"),
             512,

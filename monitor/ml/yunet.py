@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from monitor.ml.boxes import Found, suppress
+from monitor.ml.boxes import VOTER, Found, suppress, vote
 from monitor.ml.letterbox import letterbox
 from monitor.ml.looks import Looks, look_twice
 from monitor.values import ModelId
@@ -42,7 +42,7 @@ def decode(maps: dict[str, NDArray[np.float32]], rows: int, columns: int) -> Fou
 def _decode(maps: dict[str, NDArray[np.float32]], stride: int, rows: int, columns: int) -> Found:
     sure = maps[f"cls_{stride}"][0, :, 0].clip(0, 1) * maps[f"obj_{stride}"][0, :, 0].clip(0, 1)
     scores = np.sqrt(sure)
-    (places,) = np.nonzero(scores > MIN_SCORE)
+    (places,) = np.nonzero(scores > VOTER)
     grid = np.stack(np.divmod(np.arange(rows * columns)[places], columns)[::-1], axis=1).astype(np.float32)
     box = maps[f"bbox_{stride}"][0, places]
     centre, half = (grid + box[:, :2]) * stride, np.exp(box[:, 2:]) * stride / 2
@@ -70,4 +70,4 @@ class YuNet:
         names = [output.name for output in self.session.get_outputs()]
         maps = dict(zip(names, self.session.run(None, {"input": prepared}), strict=True))
         found = decode(maps, *prepared.shape[2:])
-        return suppress(found, MAX_OVERLAP).moved(1 / scale, 0, 0)
+        return vote(found, MAX_OVERLAP, MIN_SCORE).moved(1 / scale, 0, 0)

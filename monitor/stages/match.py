@@ -59,7 +59,7 @@ strangers rise together: two on a telephone line reached 0.50, where elsewhere 9
 0.41 (CAM++, 2026-11)."""
 
 REACH = 0.05
-"""How far below review a face still gets a second look: 99 % of genuine scores change by less (EdgeFace xs)."""
+"""How far below review a face still gets a second look: 99 % of genuine scores move less (EdgeFace xs)."""
 
 SMALL_GALLERY = 1000
 """Subjects up to which REACH holds. In a larger gallery nearly every stranger is that near to somebody, and

@@ -44,8 +44,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Settings:
         pytest.skip(f"{brought} is missing: YuNet and EdgeFace are in no registry")
     cache, shelf = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("shelf")
     (shelf / "brought").symlink_to(brought)
-    for path in (*brought.glob("*.onnx"), *load_settings().models_dir.glob("*.onnx")):
-        (shelf / path.name).symlink_to(path)
+    at_hand = (*load_settings().models_dir.glob("*.onnx"), *brought.glob("*.onnx"))
+    for name, path in {path.name: path for path in at_hand}.items():
+        (shelf / name).symlink_to(path)
     Pull(cache, shelf, lambda *_: None).run(entries("edgeface"))
     return Settings(models_dir=cache, pack="edgeface")
 
@@ -67,7 +68,9 @@ def test_our_reading_of_yunet_agrees_with_opencvs(settings: Settings, edgeface: 
         assert len(found) == len(best)
         for face, row in zip(found, best, strict=True):
             np.testing.assert_allclose([face.box.x0, face.box.y0], row[:2], atol=0.6)
-            np.testing.assert_allclose(face.landmarks.reshape(-1), row[4:14], atol=0.6)
+            apart = np.abs(face.landmarks.reshape(-1) - row[4:14])  # the points are a vote here
+            assert apart.mean() < 0.02 * row[2]
+            assert apart.max() < 0.08 * row[2]
             assert face.score == pytest.approx(float(row[14]), abs=0.01)
 
 
