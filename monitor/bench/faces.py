@@ -114,9 +114,8 @@ def _compare(embedded: Embedded, request: Request) -> tuple[dict[str, Figure], M
 
 
 def _seen(embedded: Embedded) -> dict[str, Figure]:
-    count = len(embedded.found)
-    rated = np.zeros(count) if embedded.qualities is None else embedded.qualities
-    found, looked = int(embedded.found.sum()), int((embedded.found & (rated >= FLOOR)).sum())
+    count, found = len(embedded.found), int(embedded.found.sum())
+    looked = int((embedded.qualities >= FLOOR).sum()) if embedded.qualities is not None else found
     return {
         "faces.found": Figure(*wilson(found, count), count, "share of pictures"),
         "faces.looked": Figure(*wilson(looked, count), count, "share of pictures"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.values import DetectedFace
+    from monitor.values import DetectedFace, FaceSample
 
 COVER: Final = (116, 141, 158)
 """RGB of a cloth mask, of middling brightness."""
@@ -60,7 +60,7 @@ class Disturbed:
         return replace(self, rgb=change(self.rgb))
 
 
-def side_of(face: DetectedFace) -> float:
+def side_of(face: DetectedFace | FaceSample) -> float:
     """Size of a face as the service counts it: the side of a square as large as its box, in pixels."""
     return float(np.sqrt(max(face.box.width, 1.0) * max(face.box.height, 1.0)))
 

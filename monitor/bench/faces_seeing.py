@@ -1,8 +1,8 @@
-"""Looks at pictures as the service does: detector on the whole picture, quality floor, recogniser."""
+"""Looks at pictures as the service does: by its detector, tracker, quality floor and recogniser."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from monitor.bench.faces_conditions import CONDITIONS, side_of
-from monitor.ml.align import align
-from monitor.stages.quality import FLOOR, quality
+from monitor.ml.interfaces import Pack
+from monitor.ml.vectors import unit_rows
+from monitor.stages.embed import embed
+from monitor.stages.quality import FLOOR
+from monitor.stages.tracking import Tracker
+from monitor.values import Appearances, DetectedFace, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from monitor.bench.faces_conditions import Disturbed
     from monitor.bench.people import Labelled
     from monitor.ml.interfaces import FaceDetector, FaceModels
-    from monitor.values import DetectedFace
+    from monitor.values import Box, FaceTrack
 
 
 class Outcome(IntEnum):
@@ -34,17 +38,11 @@ class Outcome(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One face that was found: `aligned` is (112, 112, 3) uint8 RGB, `quality` in [0, 1]."""
-
-    face: DetectedFace
-    aligned: NDArray[np.uint8]
-    quality: float
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
-    """One picture as it came: the face in its middle, or None; `vector` (d,) float32, NaN where none is."""
+    """One picture as it came: the face in its middle, or None; its quality.
+
+    `vector` (d,) float32 is NaN where there is no face.
+    """
 
     face: DetectedFace | None
     vector: NDArray[np.float32]
@@ -74,68 +72,74 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def see(files: Sequence[Labelled], models: FaceModels) -> Iterator[Seen]:
-    """Find and embed the face in the middle of each picture, whatever its quality."""
-    samples = [_middle(read_picture(file.path), models.detector) for file in files]
-    vectors = iter(_embed([sample for sample in samples if sample is not None], models))
-    nothing = np.full(models.recogniser.dimension, np.nan, np.float32)
-    for sample in samples:
-        yield (
-            Seen(None, nothing, 0.0) if sample is None else Seen(sample.face, next(vectors), sample.quality)
-        )
+    """Find and embed the face in the middle of each picture, also below the floor: this rates the models."""
+    tracks = [_middle(read_picture(file.path), models.detector) for file in files]
+    lifted = [None if track is None else _lifted(track) for track in tracks]
+    for track, vector in zip(tracks, vectors_of(lifted, models), strict=True):
+        if track is None:
+            yield Seen(None, vector, 0.0)
+        else:
+            sample = track.samples[0]
+            yield Seen(DetectedFace(sample.box, sample.landmarks, 1.0), vector, sample.quality)
 
 
 def look(pictures: Sequence[Picture], models: FaceModels) -> Iterator[Looked]:
     """Look at each picture under every condition, for the same face where it must be by now."""
     for picture in pictures:
         rgb = read_picture(picture.path)
-        found = [
+        tracks = [
             find_again(disturb(rgb, picture.face), picture.face, models.detector)
             for disturb in CONDITIONS.values()
         ]
-        outcomes = np.array([_outcome(sample) for sample in found])
-        vectors = np.full((len(found), models.recogniser.dimension), np.nan, np.float32)
-        usable = [sample for sample in found if sample is not None and sample.quality >= FLOOR]
-        vectors[outcomes == Outcome.LOOKED] = _embed(usable, models)
-        yield Looked(outcomes, vectors)
+        outcomes = np.array([_outcome(track) for track in tracks])
+        yield Looked(outcomes, np.stack(vectors_of(tracks, models)))
 
 
-def find_again(picture: Disturbed, face: DetectedFace, detector: FaceDetector) -> Sample | None:
+def find_again(picture: Disturbed, face: DetectedFace, detector: FaceDetector) -> FaceTrack | None:
     """Find in a disturbed picture the face that was there before, or None; a bystander is not it."""
     at = picture.place((face.box.x0 + face.box.x1) / 2, (face.box.y0 + face.box.y1) / 2)
-    there = nearest(detector.detect(picture.rgb), at)
-    if there is None or distance(there, at) > side_of(there):
+    there = _nearest(picture.rgb, at, detector)
+    if there is None or _distance(there.samples[0].box, at) > side_of(there.samples[0]):
         return None
-    return _sample(picture.rgb, there)
+    return there
 
 
-def nearest(faces: Sequence[DetectedFace], place: NDArray[np.float64]) -> DetectedFace | None:
+def vectors_of(tracks: Sequence[FaceTrack | None], models: FaceModels) -> list[NDArray[np.float32]]:
+    """Embed tracks by the service's own stage: (d,) each, NaN where there is none or nothing over the floor.
+
+    A track's vector is the quality-weighted mean of its samples, of length 1: what is compared first.
+    """
+    pack = Pack("bench", "", "", models, None)
+    probes = embed(Appearances(tuple(track for track in tracks if track is not None), ()), pack)
+    own = {id(probe.appearance): unit_rows(probe.qualities[None] @ probe.vectors).ravel() for probe in probes}
+    nothing = np.full(models.recogniser.dimension, np.nan, np.float32)
+    return [own.get(id(track), nothing) for track in tracks]
+
+
+def _lifted(track: FaceTrack) -> FaceTrack:
+    """Let no sample be declined for its quality."""
+    samples = tuple(replace(sample, quality=max(FLOOR, sample.quality)) for sample in track.samples)
+    return replace(track, samples=samples)
+
+
+def _middle(rgb: NDArray[np.uint8], detector: FaceDetector) -> FaceTrack | None:
+    return _nearest(rgb, np.array([rgb.shape[1], rgb.shape[0]]) / 2, detector)
+
+
+def _nearest(rgb: NDArray[np.uint8], place: NDArray[np.float64], detector: FaceDetector) -> FaceTrack | None:
     """Give the face whose centre is nearest to a place (x, y) in pixels."""
-    return min(faces, key=lambda face: distance(face, place), default=None)
+    tracker = Tracker(most=1)
+    faces = sorted(detector.detect(rgb), key=lambda face: _distance(face.box, place))
+    tracker.add(Frame(0, 0.0, rgb), faces[:1])
+    return next(iter(tracker.finish()), None)
 
 
-def distance(face: DetectedFace, place: NDArray[np.float64]) -> float:
-    """Pixels from the centre of a face's box to a place (x, y)."""
-    centre = np.array([face.box.x0 + face.box.x1, face.box.y0 + face.box.y1]) / 2
-    return float(np.linalg.norm(centre - place))
+def _distance(box: Box, place: NDArray[np.float64]) -> float:
+    """Pixels from the centre of a box to a place (x, y)."""
+    return float(np.linalg.norm(np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2 - place))
 
 
-def _middle(rgb: NDArray[np.uint8], detector: FaceDetector) -> Sample | None:
-    face = nearest(detector.detect(rgb), np.array([rgb.shape[1], rgb.shape[0]]) / 2)
-    return None if face is None else _sample(rgb, face)
-
-
-def _sample(rgb: NDArray[np.uint8], face: DetectedFace) -> Sample:
-    aligned = align(rgb, face.landmarks)
-    return Sample(face, aligned, quality(face, aligned))
-
-
-def _outcome(sample: Sample | None) -> Outcome:
-    if sample is None:
+def _outcome(track: FaceTrack | None) -> Outcome:
+    if track is None:
         return Outcome.NOT_FOUND
-    return Outcome.LOOKED if sample.quality >= FLOOR else Outcome.TOO_POOR
-
-
-def _embed(samples: Sequence[Sample], models: FaceModels) -> NDArray[np.float32]:
-    if not samples:
-        return np.empty((0, models.recogniser.dimension), np.float32)
-    return models.recogniser.embed(np.stack([sample.aligned for sample in samples]))
+    return Outcome.LOOKED if track.samples[0].quality >= FLOOR else Outcome.TOO_POOR

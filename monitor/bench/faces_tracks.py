@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from monitor.bench.faces_conditions import frame_of_track
-from monitor.bench.faces_seeing import read_picture
-from monitor.ml.vectors import unit_rows
-from monitor.stages.quality import FLOOR
+from monitor.bench.faces_seeing import read_picture, vectors_of
 from monitor.stages.tracking import BEST, SLOT_S, Tracker
 from monitor.values import Frame
 
@@ -39,7 +37,7 @@ def follow(picture: Picture, models: FaceModels, seed: Sequence[int]) -> NDArray
     frames = [frame_of_track(rgb, picture.face, rng) for _ in range(max(LENGTHS))]
     faces = [models.detector.detect(frame.rgb) for frame in frames]
     tracks = [_track(frames[:n], faces[:n], picture.face) for n in LENGTHS]
-    return np.stack([_vector(track, models) for track in tracks])
+    return np.stack(vectors_of(tracks, models))
 
 
 def _track(
@@ -63,13 +61,3 @@ def _off(track: FaceTrack, places: Sequence[NDArray[np.float64]]) -> float:
         away = np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2 - place
         off.append(float(np.linalg.norm(away)) / max(box.width, 1.0))
     return float(np.mean(off))
-
-
-def _vector(track: FaceTrack | None, models: FaceModels) -> NDArray[np.float32]:
-    """Quality-weighted mean (d,) of the samples above the floor, of length 1: the service's track rule."""
-    samples = [] if track is None else [s for s in track.samples if s.quality >= FLOOR]
-    if not samples:
-        return np.full(models.recogniser.dimension, np.nan, np.float32)
-    vectors = models.recogniser.embed(np.stack([s.aligned for s in samples]))
-    weights = np.array([[s.quality] for s in samples], np.float32)
-    return unit_rows((vectors * weights).sum(axis=0, keepdims=True)).ravel()

@@ -154,7 +154,7 @@ def test_the_pack_and_the_labels_are_chosen_on_the_command_line(tmp_path: Path) 
         assert written["pack"] == "edgeface"
         assert written["figures"]["faces.found"]["n"] == pictures
         assert ("labels as they came" in written["data_set"]) == bool(errata)
-    assert (out / "f.md").read_text(encoding="utf-8").startswith("| pack |")
+    assert "| face of 24 px | " in (out / "f.md").read_text(encoding="utf-8")
     assert (out / "plots" / "faces-det-edgeface.svg").is_file()
 
 
