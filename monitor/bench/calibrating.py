@@ -175,10 +175,13 @@ def _dial(whole: Sequence[Trial], trials: Sequence[Trial], name: str) -> dict[st
         if promised < FEWEST or counted <= 0:
             break
         value = promised / counted
-        pairs = [_alerts(trials[i : i + 2], float(fmr)) for i in range(0, len(trials), 2)]
-        spread = [one / other for one, other in pairs if other > 0]
+        spread = [one / other for one, other in (_alerts([t], float(fmr)) for t in trials) if other > 0]
         figure = Figure(
-            value, min(value, *spread), max(value, *spread), round(counted), f"times, at an FMR of {fmr}"
+            value,
+            min(value, *spread),
+            max(value, *spread),
+            round(counted),
+            f"times, at an FMR of {fmr}; range of halves",
         )
         figures[f"{name}.predicted_over_counted_at_fmr_{fmr}"] = figure
         if promised >= ENOUGH:
