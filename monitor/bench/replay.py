@@ -77,10 +77,15 @@ class _Part:
 
     def embed(self, taken: Any) -> NDArray[np.float32]:  # noqa: ANN401 - faces as an array, sounds as a list
         """Record and pass on."""
-        size = taken.nbytes if isinstance(taken, np.ndarray) else 0  # sounds are views of one recorded above
+        size = taken.nbytes if isinstance(taken, np.ndarray) else sum(map(_own_bytes, taken))
         self.record.add(self.inner.embed, taken, size)
         vectors: NDArray[np.float32] = self.inner.embed(taken)
         return vectors
+
+
+def _own_bytes(sound: Sound) -> int:
+    """Count the samples of a sound that was put together; others are views of one recorded before."""
+    return sound.samples.nbytes if sound.samples.base is None else 0
 
 
 def recording(pack: Pack, record: Record) -> Pack:
@@ -141,5 +146,5 @@ def _voices(clip: Clip, pack: Pack) -> None:
     sound = clip.sound() if clip.info.has_sound else None
     if sound is None or pack.voices is None:
         return
-    for turn in turns(sound, pack.voices.detector)[0]:
+    for turn in turns(sound, pack.voices)[0]:
         pack.voices.recogniser.embed([turn.sound])

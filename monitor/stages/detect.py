@@ -92,4 +92,4 @@ def _speech(
     if models is None:
         return (), (CouldNotLook("sound", "no_model", "the model pack in use has no voice models"),)
     sound = clip.sound()
-    return ((), ()) if sound is None else turns(sound, models.detector)
+    return ((), ()) if sound is None else turns(sound, models)
