@@ -48,7 +48,8 @@ NEAREST = 10
 NEAR_TIE = 0.05
 """Margin below which two enrolled subjects cannot be told apart, about the spread of one person's scores
 between two frames (LFW, fr_feature): both go to a human, nobody is told about a twin. The same distance is
-asked between a subject and a lookalike of theirs."""
+asked between a subject and a lookalike of theirs; and what exceeds alert by more is hidden by no lookalike,
+since a slip, or somebody who wants the watch blind, may have called the subject's own face one."""
 
 LEAST_SHARE = 0.5
 """Part of the weight of all samples that must reach review each by itself: one bad frame never convicts."""
@@ -220,7 +221,8 @@ def _rate(group: _Group, book: Book) -> Iterable[_Rated]:
             if one.score < least or ranked[0].score - one.score >= NEAR_TIE:
                 break
             thresholds = book.of(modality, one.subject_id)
-            if one.score < thresholds.review or one.lookalike >= one.score:
+            a_lookalike = one.lookalike >= one.score and one.score < thresholds.alert + NEAR_TIE
+            if one.score < thresholds.review or a_lookalike:
                 continue
             others = max((other.score for other in ranked if other is not one), default=-1.0)
             yield _Rated(seen, one.subject_id, one.score, one.score - others, one.lookalike, thresholds)

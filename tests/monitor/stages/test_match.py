@@ -164,6 +164,13 @@ def test_a_known_lookalike_is_below_and_near_one_a_human_looks() -> None:
     assert (doubtful.band, doubtful.doubts) == (Band.REVIEW, (Doubt.LOOKALIKE,))
 
 
+def test_a_lookalike_never_hides_what_is_clearly_the_subject() -> None:
+    gallery = Enrolled(a=axis(0))
+    gallery.learn("a", near(0, 0.9, 1))  # her own face, called "not me"
+    (held,) = found([seen(near(0, 0.9, 1))], gallery)
+    assert (held.band, held.doubts) == (Band.REVIEW, (Doubt.LOOKALIKE,))
+
+
 def test_all_turns_of_a_speaker_are_scored_together_by_their_seconds() -> None:
     probes = [heard(near(0, 0.9, 2), 0, 8), heard(near(0, 0.5, 3), 10, 12)]
     (candidate,) = found(probes, Enrolled(a=axis(0)))
