@@ -30,6 +30,7 @@ from monitor.ml.align import align
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
 from monitor.stages.quality import judge
+from monitor.stages.second_look import look_again
 from monitor.stages.voice_quality import judge_voice
 from monitor.values import DetectedFace, MediaKind, Modality, ModelId, SpeechTurn
 
@@ -109,6 +110,7 @@ class Reader:
         track, others = subject_of(tracks, (info.width, info.height) if still else None)
         judged, notes = _judged(track, self.pack.faces)
         probes = embed(replace(appearances, faces=(track,), turns=()), self.pack)
+        probes = tuple(look_again(probe, self.pack.faces) for probe in probes)
         turned = ("The picture lay on its side or head, and was turned.",) if upright.turned else ()
         return Sample(
             name,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from monitor.bench.people import Labelled
     from monitor.ml.interfaces import FaceModels
 
-PEOPLE: Final = 500
+PEOPLE: Final = 300
 """People at most: a share of 0.95 is then known to within 0.02."""
 
 TRACKS: Final = 200

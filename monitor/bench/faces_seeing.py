@@ -14,6 +14,7 @@ from monitor.ml.interfaces import Pack
 from monitor.ml.vectors import unit_rows
 from monitor.stages.embed import embed
 from monitor.stages.quality import FLOOR
+from monitor.stages.second_look import look_again
 from monitor.stages.tracking import Tracker
 from monitor.values import Appearances, DetectedFace, Frame
 
@@ -72,10 +73,14 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def see(files: Sequence[Labelled], models: FaceModels) -> Iterator[Seen]:
-    """Find and embed the face in the middle of each picture, also below the floor: this rates the models."""
+    """Find and embed the face in the middle of each picture, also below the floor: this rates the models.
+
+    Every picture gets the second look. In the service those who stay far below review do not; it would make
+    no difference to them, since nobody's score moves that far.
+    """
     tracks = [_middle(read_picture(file.path), models.detector) for file in files]
     lifted = [None if track is None else _lifted(track) for track in tracks]
-    for track, vector in zip(tracks, vectors_of(lifted, models), strict=True):
+    for track, vector in zip(tracks, vectors_of(lifted, models, again=True), strict=True):
         if track is None:
             yield Seen(None, vector, 0.0)
         else:
@@ -92,7 +97,7 @@ def look(pictures: Sequence[Picture], models: FaceModels) -> Iterator[Looked]:
             for disturb in CONDITIONS.values()
         ]
         outcomes = np.array([_outcome(track) for track in tracks])
-        yield Looked(outcomes, np.stack(vectors_of(tracks, models)))
+        yield Looked(outcomes, np.stack(vectors_of(tracks, models, again=True)))
 
 
 def find_again(picture: Disturbed, face: DetectedFace, detector: FaceDetector) -> FaceTrack | None:
@@ -104,13 +109,18 @@ def find_again(picture: Disturbed, face: DetectedFace, detector: FaceDetector) -
     return there
 
 
-def vectors_of(tracks: Sequence[FaceTrack | None], models: FaceModels) -> list[NDArray[np.float32]]:
+def vectors_of(
+    tracks: Sequence[FaceTrack | None], models: FaceModels, *, again: bool = False
+) -> list[NDArray[np.float32]]:
     """Embed tracks by the service's own stage: (d,) each, NaN where there is none or nothing over the floor.
 
-    A track's vector is the quality-weighted mean of its samples, of length 1: what is compared first.
+    A track's vector is the quality-weighted mean of its samples, of length 1. `again` gives every track the
+    second look that the service gives to those who are enrolled and to those who come near to review.
     """
     pack = Pack("bench", "", "", models, None)
     probes = embed(Appearances(tuple(track for track in tracks if track is not None), ()), pack)
+    if again:
+        probes = tuple(look_again(probe, models) for probe in probes)
     own = {id(probe.appearance): unit_rows(probe.qualities[None] @ probe.vectors).ravel() for probe in probes}
     nothing = np.full(models.recogniser.dimension, np.nan, np.float32)
     return [own.get(id(track), nothing) for track in tracks]

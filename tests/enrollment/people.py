@@ -12,7 +12,7 @@ from sqlmodel import col
 from monitor import subject_keys
 from monitor.db import writing
 from monitor.gallery import add_template, tombstone
-from monitor.gallery_sets import HANDICAP
+from monitor.gallery_sets import CENTRED, HANDICAP
 from monitor.tables import SubjectKey
 from monitor.values import Modality, ModelId, SubjectId
 
@@ -63,9 +63,10 @@ class TwinGallery:
         own = self.sets[subject_id].values()
         centroid = np.sum([vector * quality for vector, quality in own], axis=0)
         cosine = float(centroid @ probe / np.linalg.norm(centroid))
+        score = cosine - CENTRED * np.log2(len(own))
         best = max(float(vector @ probe) for vector, _ in own) - self.handicap
         lookalike = max((float(one @ probe) for one in self.lookalikes.get(subject_id, [])), default=-1.0)
-        return cosine, max(cosine, best), lookalike
+        return cosine, max(score, best) if len(own) > 1 else cosine, lookalike
 
     def must_agree(self, compared: Compared, probes: NDArray[np.float32], k: int) -> None:
         """Check who is nearest, the scores and their order, and how many were compared."""
