@@ -26,6 +26,7 @@ from monitor.bench.voices_tables import tables
 from monitor.bench.voices_trials import all_trials, eer_figure, pooled
 from monitor.bench.voices_watch import Watch
 from monitor.errors import ConfigError
+from monitor.ml.calibrating import LEAST_PEOPLE
 from monitor.ml.packs import load_pack
 from monitor.stages.decode import Decoder
 
@@ -172,6 +173,8 @@ def _calibration(models: VoiceModels, request: Request) -> dict[str, Figure]:
     own = replace(request, voices=request.data)
     try:
         samples = sample_voices(own, models)
+        if len(np.unique(samples.persons)) < LEAST_PEOPLE:
+            return {}
         same = seen_before(samples.files, models.calibration)
         found = voice_figures(samples, models.calibration, same=same, seed=request.seed)
     except ConfigError:

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from monitor.bench.sound import MP3_32K, OPUS_12K, babble, telephone, through, white, with_noise
+from monitor.bench.sound import (
+    MP3_32K,
+    OPUS_12K,
+    babble,
+    sharp_telephone,
+    telephone,
+    through,
+    white,
+    with_noise,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +48,10 @@ def _telephone(heard: Heard) -> NDArray[np.float32]:
     return telephone(heard.samples)
 
 
+def _sharp_telephone(heard: Heard) -> NDArray[np.float32]:
+    return sharp_telephone(heard.samples)
+
+
 def _mp3(heard: Heard) -> NDArray[np.float32]:
     return through(heard.samples, MP3_32K)
 
@@ -59,6 +72,7 @@ def _babble(heard: Heard, snr_db: float) -> NDArray[np.float32]:
 CONDITIONS: Final[Mapping[str, Callable[[Heard], NDArray[np.float32]]]] = {
     "clean": _clean,
     "telephone": _telephone,
+    "telephone_sharp": _sharp_telephone,
     "mp3_32k": _mp3,
     "opus_12k": _opus,
     **{f"white_{snr}db": partial(_white, snr_db=snr) for snr in SNR_DB},

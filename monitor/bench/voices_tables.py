@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SPOKEN: Final = {
     "telephone": "telephone (300-3400 Hz, 8 kHz, mu-law)",
+    "telephone_sharp": "telephone with nothing left outside the band",
     "mp3_32k": "MP3, 32 kbit/s",
     "opus_12k": "Opus, 12 kbit/s",
     **{f"{kind}_{snr}db": f"{words}, {snr} dB" for snr in (20, 10, 5) for kind, words in (
