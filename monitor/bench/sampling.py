@@ -15,7 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from monitor.bench.people import in_threads, read_people
 from monitor.bench.sound import read_sound, white, with_noise
 from monitor.bench.voices_data import read_speakers
-from monitor.ml.align import align
+from monitor.ml.align import align, cut_chip
+from monitor.stages.second_look import points_of
 from monitor.values import SAMPLE_RATE, Sound
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def _faces(files: Sequence[Labelled], models: FaceModels) -> Iterator[NDArray[np
 
 
 def _crop(path: Path, models: FaceModels) -> NDArray[np.uint8] | None:
-    """Align the face in the middle; None where there is none, or where the file is no picture."""
+    """Cut the face in the middle out after a second look, as the service does with all who come near a match.
+
+    None where there is no face, or where the file is no picture.
+    """
     try:
         with Image.open(path) as picture:
             image = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
@@ -94,7 +98,10 @@ def _crop(path: Path, models: FaceModels) -> NDArray[np.uint8] | None:
         return None
     faces = models.detector.detect(image)
     middle = np.array([image.shape[1], image.shape[0]]) / 2
-    return align(image, min(faces, key=lambda one: _distance(one, middle)).landmarks) if faces else None
+    if not faces:
+        return None
+    chip = cut_chip(image, min(faces, key=lambda one: _distance(one, middle)).landmarks)
+    return align(chip, points_of(chip, models.detector))
 
 
 def _distance(face: DetectedFace, place: NDArray[np.float64]) -> float:
