@@ -51,6 +51,21 @@ def test_her_clip_in_a_podcast_with_music_is_found_at_its_seconds(watch: Watch, 
     assert view.detail.copy_marks == ()
 
 
+def test_among_three_speakers_only_her_seconds_are_hers(watch: Watch, reader: Clips) -> None:
+    said = [
+        (who, reader[who][2 + which][: 4 * RATE]) for who, which in ((1, 0), (0, 0), (2, 0), (0, 1), (1, 1))
+    ]
+    pause = np.zeros(RATE // 4, np.float32)
+    talk = np.concatenate([x for _, one in said for x in (one, pause)])
+    (view,) = watch.views(watch.look(people.wav(talk)))
+    at = np.cumsum([0.0, *[len(one) / RATE + 0.25 for _, one in said]])
+    hers = [(at[n], at[n + 1]) for n, (who, _) in enumerate(said) if who == 0]
+    told = [(span.start_s, span.end_s) for span in view.detail.voice_spans]
+    right = sum(max(0.0, min(b, d) - max(a, c)) for a, b in told for c, d in hers)
+    assert right >= 0.95 * sum(b - a for a, b in told)
+    assert right >= 0.7 * sum(d - c for c, d in hers)  # pauses between her words are not hers
+
+
 def test_her_voice_under_a_video_is_found(watch: Watch, reader: Clips) -> None:
     hers = reader[0][2][: 6 * RATE]
     slides = [np.asarray(media.pattern(160, 120))]

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.ml.interfaces import Thresholds, VoiceModels
 from monitor.stages import turns as turns_file
-from monitor.stages.speakers import CELL_S
+from monitor.stages.speakers import CELL_S, SHORTEST, WINDOW, place_windows
 from monitor.stages.turns import HEARD_S, LEAST_SPEECH_S, MOST_TURNS, TURN_S, heard, part, runs, turns
 from monitor.values import SAMPLE_RATE, ModelId, Sound, Span, pieces_of
 from tests.assets import people
@@ -128,6 +130,20 @@ def test_too_many_windows_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found, (left_out,) = turns(levels((1, 60)), told((0.0, 60.0)))
     assert left_out.code == "too_many_turns"
     assert 10 < max(turn.span.end_s for turn in found) < 20
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(SHORTEST, 300)), min_size=1, max_size=8))
+def test_windows_hold_every_cell_of_speech(parts: list[tuple[int, int]]) -> None:
+    edges = np.cumsum(np.array(parts).ravel()).reshape(-1, 2)
+    spoken = np.concatenate([np.arange(start, end) for start, end in edges])
+    windows = place_windows(spoken)
+    np.testing.assert_array_equal(np.unique(np.concatenate(windows)), spoken)
+    assert all(SHORTEST <= len(own) <= WINDOW for own in windows)
+
+
+def test_words_with_pauses_between_them_are_heard_together() -> None:
+    spoken = np.concatenate([np.arange(n * 30, n * 30 + 15) for n in range(6)])
+    assert all(len(own) == WINDOW for own in place_windows(spoken))
 
 
 def test_turns_part_a_speakers_pieces_without_losing_a_cell() -> None:
