@@ -65,6 +65,7 @@ bench: models  ## the measurements behind every number in README, written into R
 	  echo "The edgeface pack was not measured: its row in README stays as it is."
 	cp bench-output/faces/*.svg monitor/bench/results/
 	$(LIKENESS) bench voices --data $(LIKENESS_DATA)/voices --json monitor/bench/results/voices.json
+	$(LIKENESS) bench match --json monitor/bench/results/match.json
 	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --limit 200 --json monitor/bench/results/pipeline.json
 	$(LIKENESS) bench readme
 

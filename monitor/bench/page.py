@@ -25,6 +25,7 @@ RESULTS: Final = Path(__file__).parent / "results"
 
 SHOWN: Final = {
     "demo": ("demo.planted", "demo.found", "demo.strangers_alerted", "demo.alerts", "demo.seconds"),
+    "match": ("match.decision_ms", "match.floor_ms", "match.decision_ms_100k"),
     "pipeline": (
         "pipeline.items_per_s",
         "pipeline.ratio_to_model_time",
