@@ -12,12 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+
+from monitor.ml.graphs import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import onnx
     from numpy.typing import NDArray
 
 BANDS: Final = 80
@@ -32,43 +34,14 @@ SEGMENT: Final = 100
 BLOCKS: Final = ((12, 1), (24, 2), (16, 2))
 """Layers and dilation of the three dense blocks."""
 
-OPSET: Final = 17
-IR_VERSION: Final = 8
-"""Versions of ONNX that the graph is written in: the digest of the file depends on them."""
 
-
-class _Graph:
-    """Collects nodes; every method adds some and gives the name of their result."""
-
-    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        self._tensors = tensors
-        self._used: dict[str, onnx.TensorProto] = {}
-        self.nodes: list[onnx.NodeProto] = []
-
-    @property
-    def initializers(self) -> list[onnx.TensorProto]:
-        return list(self._used.values())
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        self._used[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
-        return name
-
-    def weight(self, name: str) -> str:
-        return self.constant(name, self._tensors[name])
-
-    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
-        out = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [out], name=f"n_{out}", **attributes))
-        return out
-
-    def convolve(self, x: str, name: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
-        bias = [self.weight(f"{name}.bias")] if f"{name}.bias" in self._tensors else []
-        return self.add("Conv", x, self.weight(f"{name}.weight"), *bias, **attributes)
+class _Graph(Graph):
+    """Nodes of this network."""
 
     def normalise(self, x: str, name: str) -> str:
         mean, variance = self.weight(f"{name}.running_mean"), self.weight(f"{name}.running_var")
-        size = len(self._tensors[f"{name}.running_mean"])
-        affine = f"{name}.weight" in self._tensors
+        size = len(self.tensors[f"{name}.running_mean"])
+        affine = f"{name}.weight" in self.tensors
         scale = self.weight(f"{name}.weight") if affine else self.constant("one", np.ones(size, np.float32))
         shift = self.weight(f"{name}.bias") if affine else self.constant("zero", np.zeros(size, np.float32))
         return self.add("BatchNormalization", x, scale, shift, mean, variance, epsilon=1e-5)
@@ -153,16 +126,7 @@ def campplus_graph(tensors: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
         x = graph.convolve(x, f"xvector.transit{block}.linear")
     x = _statistics(graph, graph.activate(x, "xvector.out_nonlinear.batchnorm"))
     x = graph.normalise(graph.convolve(x, "xvector.dense.linear"), "xvector.dense.nonlinear.batchnorm")
-    graph.nodes.append(helper.make_node("Flatten", [x], ["embedding"], name="n_embedding"))
-    return helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "campplus",
-            [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "frames", BANDS])],
-            [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", DIMENSION])],
-            graph.initializers,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="likeness-watch",
+    graph.finish("embedding", "Flatten", x)
+    return graph.model(
+        "campplus", {"features": ("batch", "frames", BANDS)}, {"embedding": ("batch", DIMENSION)}
     )

@@ -110,12 +110,12 @@ def _edgeface_faces(settings: Settings) -> FaceModels:
     from monitor.ml.faces import BATCHES, ArcFace, open_arcface  # noqa: PLC0415
     from monitor.ml.yunet import YuNet  # noqa: PLC0415
 
-    yunet, edgeface = "face_detection_yunet_2026may.onnx", "edgeface_xs_q.onnx"
+    yunet, edgeface = "face_detection_yunet_2026may.onnx", "edgeface_xs_512.onnx"
     model = open_arcface(path_of(settings.models_dir, edgeface), settings.device, mean=127.5, spread=127.5)
     return FaceModels(
         YuNet(_published(yunet, "yunet_2026may", "bgr-two-looks-voted"), _session(settings, yunet)),
         ArcFace(
-            _published(edgeface, "edgeface_xs", "crop112-rgb-127.5"),
+            _published("edgeface_xs_q.pt", "edgeface_xs", "crop112-rgb-127.5"),
             512,
             model,
             mirrored=False,

