@@ -217,7 +217,8 @@ def _print_views(views: Sequence[SubjectView]) -> None:
     fold = [Column(name, overflow="fold") for name in ("Name", "E-mail", "Phone")]
     table = Table(Column("Id", no_wrap=True), fold[0], "Faces", "Voices", *fold[1:], "Since")
     for view in views:
-        who, counts = view.profile, (str(view.faces), str(view.voices))
+        asked = f", new ones for {view.asked_for_pack}" if view.asked_for_pack else ""
+        who, counts = view.profile, (f"{view.faces}{asked}", str(view.voices))
         row = (view.subject_id[:SHORT_ID], who.name, *counts, who.email, who.phone)
         table.add_row(*map(Text, row), f"{view.created_at:%Y-%m-%d}")
     Console().print(table)
@@ -239,6 +240,7 @@ def _view_as_json(view: SubjectView) -> dict[str, Any]:
         "faces": view.faces,
         "voices": view.voices,
         "references": view.references,
+        "asked_for_pack": view.asked_for_pack,
         "samples": [
             {
                 "as": str(one.modality),

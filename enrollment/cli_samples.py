@@ -191,10 +191,12 @@ def open_all() -> tuple[Settings, Ledger]:
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
+    from monitor.switching import in_force
 
     settings = load_settings()
     keks = KeyEncryptionKeys.from_settings(settings)
     engine = open_ledger(settings)
+    settings = in_force(engine, settings)
     return settings, Ledger(engine, keks, BlobStore(settings.blobs), operator())
 
 

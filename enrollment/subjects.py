@@ -52,7 +52,10 @@ class SampleView:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """One subject as an operator sees them: the profile opened, the rest counted."""
+    """One subject as an operator sees them: the profile opened, the rest counted.
+
+    `asked_for_pack` names the pack that has no face of theirs: they must give new samples.
+    """
 
     subject_id: SubjectId
     status: str
@@ -61,6 +64,7 @@ class SubjectView:
     faces: int
     voices: int
     references: int
+    asked_for_pack: str = ""
     samples: tuple[SampleView, ...] = ()
 
 
@@ -131,6 +135,8 @@ def add_samples(
     ):
         if attested:
             _attest_more(session, ledger, subject_id, attested)
+        if any(one.modality is Modality.FACE for one in samples):
+            session.get_one(Subject, subject_id).asked_for_pack = None
         _write_samples(session, ledger, subject_id, samples, kept)
         _audit(
             session,
@@ -336,7 +342,8 @@ def _views(session: Session, keks: KeyEncryptionKeys, only: SubjectId | None = N
     for subject_id, row, profile in _profiles(session, keks, only):
         kept = sum(references.get((subject_id, modality), 0) for modality in Modality)
         faces, voices = (templates.get((subject_id, modality), 0) for modality in Modality)
-        yield SubjectView(subject_id, row.status, row.created_at, profile, faces, voices, kept)
+        asked = row.asked_for_pack or ""
+        yield SubjectView(subject_id, row.status, row.created_at, profile, faces, voices, kept, asked)
 
 
 def _profiles(

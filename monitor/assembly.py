@@ -5,27 +5,36 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from monitor import subject_keys
+from monitor import log as logs
+from monitor import subject_keys, switching
 from monitor.blobs import BlobStore
 from monitor.crypto import KeyEncryptionKeys
+from monitor.db import reading
+from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Engine
 
+    from monitor.ml.interfaces import Pack
     from monitor.pipeline import Tools
     from monitor.settings import Settings
+    from monitor.sides import Side
 
 MEBIBYTE = 2**20
+
+log = logs.get(__name__)
 
 
 @contextlib.contextmanager
 def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     """Load the models and the gallery, start the decoder; stop and wipe them at the end.
 
-    Raises KeysError for keys that are missing or wrong, ModelError for models or a GPU that are.
+    Raises KeysError for keys that are missing or wrong, ModelError for models or a GPU that are, ConfigError
+    where another pack is in force than the settings name.
     """
+    settings = switching.in_force(engine, settings)
     keks = KeyEncryptionKeys.from_settings(settings)
     subject_keys.ensure_service_keys(engine, keks)
 
@@ -54,4 +63,42 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
             decoder=decoder,
             dial=held.enter_context(Dial(engine, halves_of(pack))),
             keep_original_bytes=settings.keep_original_mb * MEBIBYTE,
+            older=tuple(
+                held.enter_context(_older(elder, settings, engine, keks, pack))
+                for elder in _elders(settings, engine, pack)
+            ),
         )
+
+
+def _elders(settings: Settings, engine: Engine, pack: Pack) -> tuple[switching.Elder, ...]:
+    """Name the older packs that are still needed; say so where even with them somebody is not looked for."""
+    line_up = switching.line_up(engine, settings)
+    if pack.faces is not None:
+        with reading(engine) as session:
+            people = switching.not_watched(session, line_up, pack.faces.recogniser.model_id)
+        if people:
+            log.warning(
+                "faces_of_another_model", people=people, why="enrolled with a pack that is not in use"
+            )
+    return line_up.elders
+
+
+@contextlib.contextmanager
+def _older(
+    elder: switching.Elder, settings: Settings, engine: Engine, keks: KeyEncryptionKeys, pack: Pack
+) -> Iterator[Side]:
+    """Load an older pack's recogniser and the gallery of those who are still known by it."""
+    from monitor.budget import Dial, halves_of  # noqa: PLC0415 - as above
+    from monitor.gallery import Gallery, models_of  # noqa: PLC0415
+    from monitor.ml.packs import load_faces  # noqa: PLC0415
+    from monitor.sides import Side, older_pack  # noqa: PLC0415
+
+    faces = load_faces(settings.model_copy(update={"pack": elder.pack}))
+    if faces.recogniser.model_id != elder.model_id:
+        msg = f"the pack {elder.pack} is not the one by which people are still known"
+        hint = "Bring its weights back, or drop those templates: `likeness models switch --drop-old`."
+        raise ConfigError(msg, hint=hint)
+    older = older_pack(elder.pack, faces, pack)
+    with Gallery(engine, keks, models_of(older)) as gallery, Dial(engine, halves_of(older)) as dial:
+        gallery.start()
+        yield Side(older, gallery, dial)

@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 GROUPS = {
-    "models": ("monitor.commands.models", "Get, list and verify the model weights."),
+    "models": ("monitor.commands.models", "Get, list, verify and change the models."),
     "keys": ("monitor.commands.keys", "Make and rotate the key-encryption keys."),
     "subject": ("enrollment.cli", "Enrol, list, show and erase the people watched for."),
     "source": ("crawlers.cli", "The web sites and feeds to watch."),

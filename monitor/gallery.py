@@ -187,7 +187,7 @@ class Gallery:
         if held != model_id or vectors.ndim != 2 or vectors.shape[1] != size:
             msg = f"{modality} vectors of {model_id}, {vectors.shape}, against {held or 'no model'}, {size}"
             raise ModelMismatch(
-                msg, hint="A gallery belongs to one pack; enrol again after changing the pack."
+                msg, hint="A gallery belongs to one pack; change it with `likeness models switch`."
             )
         return self._sets[modality]
 
@@ -256,6 +256,10 @@ class Gallery:
         erased = [SubjectId(event.subject_id) for event in batch.events if event.kind == "erase"]
         unlearnt = [one.template_id for one in batch.events if one.kind == "unlearn" and one.template_id]
         gone = sum(held.unlearn(one) for one in unlearnt for held in self._sets.values())
+        for event in batch.events:
+            if event.kind == "drop" and event.template_id:
+                who = SubjectId(event.subject_id)
+                gone += sum(held.drop(who, event.template_id) for held in self._sets.values())
         return gone + sum(held.remove(subject_id) for subject_id in erased for held in self._sets.values())
 
     def _learn(self, rows: Sequence[SealedLookalike]) -> int:

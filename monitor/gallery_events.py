@@ -47,7 +47,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change: `add` of a template, `erase` of a subject, `learn` or `unlearn` of a lookalike."""
+    """One change: a template's `add` or `drop`, a subject's `erase`, a lookalike's `learn` or `unlearn`."""
 
     seq: int
     kind: str

@@ -16,13 +16,14 @@ import numpy as np
 
 from monitor.errors import ModelMismatch
 from monitor.gallery_shelves import Rows, Shelves, Turnstile, unit_rows
+from monitor.values import TemplateId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from monitor.values import SubjectId, TemplateId
+    from monitor.values import SubjectId
 
 HANDICAP = 0.06
 """What the best exemplar loses against the centroid: a safeguard for somebody with and without glasses. Three
@@ -160,6 +161,24 @@ class FlatSets:
             if own.row >= 0:
                 self._close_gap(own.row)
             return gone
+
+    def drop(self, subject_id: SubjectId, template_id: str) -> bool:
+        """Overwrite one template of a subject and say whether it was here; the rest of the set stays."""
+        with self._turnstile.exclusive():
+            own = self._sets.get(subject_id)
+            if own is None or template_id not in own.exemplars.names:
+                return False
+            number = own.exemplars.names.index(template_id)
+            own.exemplars.remove(template_id)
+            own.weights[number] = own.weights[-1]  # the last one takes its place there too
+            own.weights.pop()
+            self._templates.discard(TemplateId(template_id))
+            if own.weights:
+                self._centre(own)
+            else:
+                self._close_gap(own.row)
+                own.row = -1
+            return True
 
     def learn(self, entry: Entry) -> bool:
         """Copy a lookalike in and say whether it was new. Of an erased subject nothing is learnt.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from monitor import live_scores
+from monitor import live_scores, switching
 from monitor import log as logs
 from monitor.assembly import build_tools
 from monitor.balance import balance_of
@@ -22,6 +23,7 @@ from monitor.errors import LikenessError, StorageError
 from monitor.learning import learn_due
 from monitor.ledger import open_ledger
 from monitor.ml.warm import warm
+from monitor.renewing import ACTOR, Renewal, Step
 from monitor.tables import BlobRow, MediaItem
 from monitor.values import BlobId
 
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from alerts.outbox import Told
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
+    from monitor.ml.interfaces import Pack
     from monitor.pipeline import Tools
     from monitor.progress import Outcome
     from monitor.settings import Settings
+    from monitor.stages.decode import Decoder
 
     Tell = Callable[[], Told]
 
@@ -45,6 +49,12 @@ TELL_EVERY_S = 2.0
 SWEEP_EVERY_S = 600.0
 """How often bytes without a row are looked for. What was there without a row twice is nobody's: whoever
 stores bytes writes their row within seconds."""
+
+RENEW_S = 1.0
+"""Seconds of a round spent on kept samples while the models change: half of one core, the rest looks on."""
+
+LINE_UP_EVERY_S = 10.0
+"""How often it is asked whether anybody is still known by an older pack alone."""
 
 log = logs.get(__name__)
 
@@ -63,22 +73,94 @@ def run_worker(
     stop = stop or threading.Event()
     engine = open_ledger(settings)
     try:
-        with build_tools(settings, engine) as tools:
-            warm(tools.pack, settings.threads)
-            keep_for = timedelta(days=settings.lookalike_days)
-            rounds = _Rounds(tools, teller(settings, engine, tools.keks), keep_for)
-            side = threading.Thread(target=rounds.keep_going, name="rounds")
-            side.start()
-            try:
-                crew = Crew(
-                    tools, threads=settings.threads, lease_s=settings.lease_seconds, seen=seen or _ignore
-                )
-                crew.run(stop, once=once)
-            finally:
-                rounds.stop()
-                side.join()
+        now = switching.in_force(engine, settings)
+        while _watch(now, engine, _Either(stop), once=once, seen=seen or _ignore) and not stop.is_set():
+            now = switching.in_force(engine, settings, going_on=True)
+            log.info("goes_over_to_another_pack", pack=now.pack)
     finally:
         engine.dispose()
+
+
+def _watch(
+    settings: Settings, engine: Engine, stop: _Either, *, once: bool, seen: Callable[[Outcome], None]
+) -> bool:
+    """Watch with the pack in force until told to stop; say whether another line-up of packs is due."""
+    with build_tools(settings, engine) as tools:
+        warm(tools.pack, settings.threads)
+        keep_for = timedelta(days=settings.lookalike_days)
+        renewal = renewal_of(settings, engine, tools.keks, tools.decoder)
+        turn = _Turn(settings, engine, renewal, stop)
+        rounds = _Rounds(tools, teller(settings, engine, tools.keks), keep_for, turn)
+        side = threading.Thread(target=rounds.keep_going, name="rounds")
+        side.start()
+        try:
+            crew = Crew(tools, threads=settings.threads, lease_s=settings.lease_seconds, seen=seen)
+            crew.run(stop, once=once)
+        finally:
+            rounds.stop()
+            side.join()
+            renewal.close()
+    return turn.is_due
+
+
+class _Either(threading.Event):
+    """Set by itself, or by the event of whoever runs the worker."""
+
+    def __init__(self, outer: threading.Event) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._outer.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the outer one; that this one was set is seen when the time is up."""
+        if not super().is_set():
+            self._outer.wait(timeout)
+        return self.is_set()
+
+
+def renewal_of(settings: Settings, engine: Engine, keks: KeyEncryptionKeys, decoder: Decoder) -> Renewal:
+    """Join a change of models and enrolment, which has the samples that were kept."""
+    from enrollment.renewal import KeptReferences  # noqa: PLC0415 - a scan needs none of this
+    from enrollment.subjects import Ledger  # noqa: PLC0415
+    from monitor.blobs import BlobStore  # noqa: PLC0415
+    from monitor.ml.packs import load_pack  # noqa: PLC0415
+
+    def load(name: str) -> Pack:
+        return load_pack(settings.model_copy(update={"pack": name}))
+
+    ledger = Ledger(engine, keks, BlobStore(settings.blobs), ACTOR)
+    return Renewal(engine, keks, KeptReferences(ledger, decoder, settings.max_bytes), load)
+
+
+class _Turn:
+    """The rounds of a change of models: read kept samples, tidy up, and see when another pack is in force."""
+
+    def __init__(self, settings: Settings, engine: Engine, renewal: Renewal, stop: _Either) -> None:
+        self._settings, self._engine, self._renewal, self._stop = settings, engine, renewal, stop
+        self._now = switching.line_up(engine, settings)
+        self._looked_at = 0.0
+        self.is_due = False
+
+    def take(self) -> None:
+        """Do one round; at the end of it, ask the crew to stop where another line-up of packs is due."""
+        step = self._renewal.step(RENEW_S, self._stop)
+        switching.tidy(self._engine, utc_now(), ACTOR)
+        in_force = switching.in_force(self._engine, self._settings, going_on=True)
+        if step is Step.ENDED or in_force.pack != self._now.pack or self._is_time():
+            line_up = switching.line_up(self._engine, in_force)
+            if line_up != self._now:
+                self.is_due = True
+                self._stop.set()
+
+    def _is_time(self) -> bool:
+        """Whether to see who is still known by an older pack: nobody waits for it."""
+        now = time.monotonic()
+        if now - self._looked_at < LINE_UP_EVERY_S:
+            return False
+        self._looked_at = now
+        return True
 
 
 def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell | None:
@@ -100,12 +182,13 @@ def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell 
 
 
 class _Rounds:
-    """What goes on beside the looks: telling, learning who is not meant, sweeping up bytes without a row."""
+    """What goes on beside the looks: telling, learning who is not meant, changing models, sweeping up."""
 
-    def __init__(self, tools: Tools, tell: Tell | None, keep_for: timedelta) -> None:
+    def __init__(self, tools: Tools, tell: Tell | None, keep_for: timedelta, turn: _Turn) -> None:
         self._tools = tools
         self._tell = tell
         self._keep_for = keep_for
+        self._turn = turn
         self._stopping = threading.Event()
         self._ownerless: set[BlobId] = set()
         self._alarm = Alarm()
@@ -117,6 +200,7 @@ class _Rounds:
         while not self._stopping.wait(TELL_EVERY_S):
             self._tell_now()
             self._learn_now()
+            self._turn_now()
             self._tools.dial.tick()
             rounds += 1
             if rounds % int(SWEEP_EVERY_S / TELL_EVERY_S) == 0:
@@ -146,6 +230,15 @@ class _Rounds:
             log.warning("could_not_learn", error=getattr(exc, "code", type(exc).__name__))
         except Exception:  # edge: nor must learning
             log.exception("learning_failed")
+
+    def _turn_now(self) -> None:
+        try:
+            self._turn.take()
+        except (LikenessError, SQLAlchemyError) as exc:
+            code, hint = getattr(exc, "code", type(exc).__name__), getattr(exc, "hint", "")
+            log.warning("models_not_changed", error=code, hint=hint)
+        except Exception:  # edge: nor must a change of models
+            log.exception("changing_models_failed")
 
     def _draw_balance(self) -> None:
         """Let the drift alarm look, and drop counts that are too old. Doing it twice changes nothing."""

@@ -32,6 +32,7 @@ from monitor.gallery_rows import opened, rows_of
 from monitor.lookalikes import Learnt, opened_lookalikes, sealed
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
+from monitor.switching import left_behind
 from monitor.tables import Finding, Template
 from monitor.values import SAMPLE_RATE, BlobId, FindingId, MediaKind, Modality, Sound, SubjectId
 
@@ -153,6 +154,7 @@ def _learn_safely(
 def _learn(tools: Tools, finding_id: FindingId, subject_id: SubjectId, expires_at: datetime) -> State | None:
     # 1  take
     with reading(tools.engine) as session:
+        tools = _tools_for(session, tools, subject_id)
         case = _case(session, tools, finding_id, subject_id)
         own = _own(session, tools, subject_id)
     if not any(modality in own for modality in case.matched):
@@ -199,6 +201,18 @@ def _bytes_of(encoded: str) -> bytes:
         return base64.b64decode(encoded, validate=True)
     except binascii.Error:
         return b""
+
+
+def _tools_for(session: Session, tools: Tools, subject_id: SubjectId) -> Tools:
+    """Give the tools with the pack by which the subject's face is known; see sides.py."""
+    faces = tools.pack.faces
+    if not tools.older or faces is None:
+        return tools
+    if subject_id not in left_behind(session, [subject_id], faces.recogniser.model_id):
+        return tools
+    packs = [side.pack for side in tools.older]
+    known = [pack for pack in packs if Modality.FACE in _own(session, replace(tools, pack=pack), subject_id)]
+    return replace(tools, pack=known[0]) if known else tools
 
 
 def _own(session: Session, tools: Tools, subject_id: SubjectId) -> dict[Modality, NDArray[np.float32]]:

@@ -7,14 +7,13 @@ Whatever goes wrong with one item ends that item and nothing else.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import claims, findings, subject_keys
-from monitor import gallery as galleries
 from monitor import log as logs
 from monitor.claims import Ending, Hold, Looked, Timing, Work
 from monitor.crypto import Context, seal
@@ -24,6 +23,7 @@ from monitor.findings import Draft, FindingDetail, KeptBlob, Limit
 from monitor.intake import seal_info
 from monitor.ml.synthetic.declared import assess
 from monitor.progress import Begun, Outcome, Run
+from monitor.sides import Side, alive_on
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
 from monitor.stages.evidence import Exhibit, evidence
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from monitor.gallery import Gallery
     from monitor.ml.interfaces import Pack, Thresholds
     from monitor.stages.decode import Decoder, Room
+    from monitor.stages.match import Matched
     from monitor.values import Appearances, Candidate, Probe, Verdict
 
 GALLERY_WAIT_S = 2.0
@@ -65,6 +66,12 @@ class Tools:
     decoder: Decoder
     dial: Dial
     keep_original_bytes: int
+    older: tuple[Side, ...] = ()
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """What is looked with: the pack in force, then older ones by which somebody is still known."""
+        return (Side(self.pack, self.gallery, self.dial), *self.older)
 
 
 def process(media_id: MediaId, tools: Tools, owner: str) -> Outcome:
@@ -110,15 +117,18 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
             perceptual_hash = clip.perceptual_hash
         # 5  embed: vectors that live until the end of this function
         with run.step("embed"):
-            probes = embed(appearances, tools.pack)
-        # 6  match: how far the gallery had read is noted before it is asked
+            probes = _embed(appearances, tools.sides)
+        # 6  match: how far the galleries had read is noted before they are asked
         with run.step("match"):
-            gallery_seq = tools.gallery.seq
-            matched = match(probes, tools.gallery, tools.dial, _alive(tools.engine), _again(tools.pack))
-            tools.dial.note(matched.tallies)
+            gallery_seq = min(side.gallery.seq for side in tools.sides)
+            matched = _match(probes, tools)
         # 7  score: one verdict per subject
         with run.step("score"):
-            verdicts = score(matched, synthetic, tools.dial)
+            verdicts = [
+                (side, verdict)
+                for side, one in zip(tools.sides, matched, strict=True)
+                for verdict in score(one, synthetic, side.dial)
+            ]
         # 8, 9  evidence and finding, with the end of the item, in one transaction
         looked = _looked(appearances, gallery_seq, perceptual_hash)
         with run.step("evidence"):
@@ -168,22 +178,34 @@ def finding_model(pack: Pack) -> ModelId:
     return ModelId("+".join(parts))
 
 
-def _thresholds(tools: Tools, subject_id: SubjectId) -> dict[Modality, Thresholds]:
+def _thresholds(side: Side, subject_id: SubjectId) -> dict[Modality, Thresholds]:
     """Give the thresholds in force for one subject, of each modality that the pack compares."""
-    halves = {Modality.FACE: tools.pack.faces, Modality.VOICE: tools.pack.voices}
-    return {modality: tools.dial.of(modality, subject_id) for modality, half in halves.items() if half}
+    halves = {Modality.FACE: side.pack.faces, Modality.VOICE: side.pack.voices}
+    return {modality: side.dial.of(modality, subject_id) for modality, half in halves.items() if half}
+
+
+def _embed(appearances: Appearances, sides: Sequence[Side]) -> list[tuple[Probe, ...]]:
+    """Embed with each side's models; what two sides have in common, the voices, is embedded once."""
+    first = embed(appearances, sides[0].pack)
+    voices = tuple(probe for probe in first if probe.modality is Modality.VOICE)
+    older = [(*embed(appearances, replace(side.pack, voices=None)), *voices) for side in sides[1:]]
+    return [first, *older]
+
+
+def _match(probes: Sequence[tuple[Probe, ...]], tools: Tools) -> list[Matched]:
+    """Match each side's probes with its own gallery, and count each model's scores once."""
+    found: list[Matched] = []
+    for number, (side, own) in enumerate(zip(tools.sides, probes, strict=True)):
+        alive = alive_on(tools.engine, tools.sides, number)
+        matched = match(own, side.gallery, side.dial, alive, _again(side.pack))
+        counted = [t for t in matched.tallies if not number or t.modality is Modality.FACE]
+        tools.dial.note(counted)
+        found.append(matched)
+    return found
 
 
 def _again(pack: Pack) -> Callable[[Probe], Probe] | None:
     return None if pack.faces is None else partial(look_again, models=pack.faces)
-
-
-def _alive(engine: Engine) -> Callable[[Collection[SubjectId]], set[SubjectId]]:
-    def alive(subject_ids: Collection[SubjectId]) -> set[SubjectId]:
-        with reading(engine) as session:
-            return galleries.alive(session, subject_ids)
-
-    return alive
 
 
 def _looked(appearances: Appearances, gallery_seq: int, perceptual_hash: str | None) -> Looked:
@@ -197,15 +219,15 @@ def _looked(appearances: Appearances, gallery_seq: int, perceptual_hash: str | N
     )
 
 
-def _drafts(verdicts: Sequence[Verdict], seen: _Seen, tools: Tools) -> _Drafts:
+def _drafts(verdicts: Sequence[tuple[Side, Verdict]], seen: _Seen, tools: Tools) -> _Drafts:
     """Put evidence together for every verdict that is news; keep the original for its subject if small."""
     result = _Drafts()
     if not verdicts:
         return result
-    model_id = finding_model(tools.pack)
     with reading(tools.engine) as session:
         origins = findings.origins_of(session, seen.work.media_id)
-        news = [v for v in verdicts if findings.is_news(session, seen.work.media_id, v, model_id)]
+        by = [(side, verdict, finding_model(side.pack)) for side, verdict in verdicts]
+        news = [one for one in by if findings.is_news(session, seen.work.media_id, one[1], one[2])]
     exhibit = Exhibit(
         seen.work.sha256,
         seen.perceptual_hash,
@@ -215,9 +237,9 @@ def _drafts(verdicts: Sequence[Verdict], seen: _Seen, tools: Tools) -> _Drafts:
         seen.appearances.not_looked,
     )
     try:
-        for verdict in news:
+        for side, verdict, model_id in news:
             kept = _keep_original(verdict.subject_id, seen.work, tools, result)
-            thresholds = _thresholds(tools, verdict.subject_id)
+            thresholds = _thresholds(side, verdict.subject_id)
             proof = evidence(verdict, exhibit, thresholds, kept.blob_id if kept else None)
             detail = _detail(verdict, seen, thresholds)
             result.drafts.append(

@@ -130,21 +130,39 @@ class SubjectBudget(SQLModel, table=True):
 
 
 class ModelSwitch(SQLModel, table=True):
-    """One change of the models, from pack to pack. `state` is running, done or cancelled."""
+    """One change of the models, from pack to pack. `state` is running, done or cancelled.
+
+    The two models are the packs' face recognisers: packs differ in nothing else that makes templates.
+    """
 
     __tablename__ = "model_switch"
     id: str = Field(primary_key=True)
     from_pack: str
     to_pack: str
+    from_model: str
+    to_model: str
     state: str = Field(default="running", index=True)
     started_at: datetime = Field(default_factory=utc_now, sa_column=moment())
     ended_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
 
+class NotRenewed(SQLModel, table=True):
+    """A kept sample that could not be read by the new model of a switch; `code` says why."""
+
+    __tablename__ = "not_renewed"
+    switch_id: str = Field(
+        sa_column=Column(ForeignKey("model_switch.id", ondelete="CASCADE"), primary_key=True)
+    )
+    reference_id: str = Field(primary_key=True)
+    subject_id: str = Field(sa_column=of_subject())
+    code: str
+
+
 class GalleryEvent(SQLModel, table=True):
     """What the galleries of all processes follow.
 
-    `add` of a template, `erase` of a subject, `learn` and `unlearn` of a lookalike, named by `template_id`.
+    `add` and `drop` of a template, `erase` of a subject, `learn` and `unlearn` of a lookalike, named by
+    `template_id`.
     Written in the same transaction as the change. No foreign keys: an erasure must outlive its subject.
     """
 

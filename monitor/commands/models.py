@@ -1,4 +1,4 @@
-"""`likeness models`: get, list and verify the model weights."""
+"""`likeness models`: get, list and verify the model weights; `switch` is in models_switch.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.commands.models_switch import switch
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from monitor.ml.lock import Weights
     from monitor.ml.weights import Checked
 
-app = typer.Typer(no_args_is_help=True, help="Get, list and verify the model weights.")
+app = typer.Typer(no_args_is_help=True, help="Get, list, verify and change the models.")
+app.command("switch")(switch)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 PackOption = Annotated[

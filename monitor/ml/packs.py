@@ -59,6 +59,16 @@ def load_pack(settings: Settings, *, measured: bool = True) -> Pack:
     return Pack(settings.pack, settings.device, PROVIDERS[settings.device], faces, voices)
 
 
+def load_faces(settings: Settings) -> FaceModels:
+    """Load the face half alone of the pack that the settings name. Raises what `load_pack` raises."""
+    try:
+        load = PACKS[settings.pack]
+    except KeyError as exc:
+        msg = f"there is no pack {settings.pack!r}"
+        raise PackUnknown(msg, hint=f"Packs: {', '.join(PACKS)}.") from exc
+    return _calibrated(load(settings), Modality.FACE, settings)
+
+
 def _calibrated(models: Models, modality: Modality, settings: Settings) -> Models:
     """Give the models the thresholds of the calibration that is theirs."""
     model_id = models.recogniser.model_id

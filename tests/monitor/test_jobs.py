@@ -31,7 +31,8 @@ def rounds(monkeypatch: pytest.MonkeyPatch, learn: Callable[[], None], done: lis
     monkeypatch.setattr(jobs._Rounds, "_draw_balance", lambda _: None)
     tools: Any = SimpleNamespace(dial=SimpleNamespace(tick=lambda: None))
     tell: Any = lambda: done.append("told")  # noqa: E731 - a Tell
-    return jobs._Rounds(tools, tell, YEAR)
+    turn: Any = SimpleNamespace(take=lambda: None)
+    return jobs._Rounds(tools, tell, YEAR, turn)
 
 
 def test_a_round_learns_and_tells_and_so_does_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:

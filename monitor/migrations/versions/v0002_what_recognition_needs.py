@@ -24,6 +24,8 @@ def upgrade() -> None:
     sa.Column("id", sa.String(), nullable=False),
     sa.Column("from_pack", sa.String(), nullable=False),
     sa.Column("to_pack", sa.String(), nullable=False),
+    sa.Column("from_model", sa.String(), nullable=False),
+    sa.Column("to_model", sa.String(), nullable=False),
     sa.Column("state", sa.String(), nullable=False),
     sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -31,6 +33,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("model_switch", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_model_switch_state"), ["state"], unique=False)
+
+    op.create_table("not_renewed",
+    sa.Column("switch_id", sa.String(), nullable=False),
+    sa.Column("reference_id", sa.String(), nullable=False),
+    sa.Column("subject_id", sa.String(), nullable=False),
+    sa.Column("code", sa.String(), nullable=False),
+    sa.ForeignKeyConstraint(["subject_id"], ["subject_key.subject_id"], name=op.f("fk_not_renewed_subject_id"), ondelete="CASCADE"),
+    sa.ForeignKeyConstraint(["switch_id"], ["model_switch.id"], name=op.f("fk_not_renewed_switch_id"), ondelete="CASCADE"),
+    sa.PrimaryKeyConstraint("switch_id", "reference_id", name=op.f("pk_not_renewed"))
+    )
+    with op.batch_alter_table("not_renewed", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_not_renewed_subject_id"), ["subject_id"], unique=False)
 
     op.create_table("score_count",
     sa.Column("day", sa.String(), nullable=False),
