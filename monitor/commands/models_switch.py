@@ -21,7 +21,7 @@ AT_ONCE_S = 2.0
 
 
 def switch(  # noqa: PLR0917 - Typer passes every one by name
-    pack: Annotated[str, typer.Argument(metavar="[PACK]", help="The pack to go over to.")] = "",
+    pack: Annotated[str, typer.Argument(metavar="PACK", help="The pack to go over to.")] = "",
     status: Annotated[bool, typer.Option("--status", help="Only say how far it is.")] = False,
     cancel: Annotated[
         bool, typer.Option("--cancel", help="Stop the switch under way; nothing has changed then.")
