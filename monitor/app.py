@@ -34,6 +34,7 @@ from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, Subj
 from monitor.ml.weights import entries
 from monitor.operator import OperatorPages
 from monitor.settings import Settings, load_settings
+from monitor.switching import in_force
 from monitor.tables import Lease
 
 if TYPE_CHECKING:
@@ -95,11 +96,12 @@ def from_environment() -> FastAPI:
 def create_app(settings: Settings) -> FastAPI:
     """Join the parts into one application.
 
-    Raises ConfigError without a link secret and KeysError without a key-encryption key: a process that
-    cannot do its work does not start.
+    Raises ConfigError without a link secret, or where another pack is in force, and KeysError without a
+    key-encryption key: a process that cannot do its work does not start.
     """
     keks, links = KeyEncryptionKeys.from_settings(settings), Links.from_settings(settings)
     engine = ledger.open_ledger(settings)
+    settings = in_force(engine, settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -146,16 +146,18 @@ class _Turn:
     def take(self) -> None:
         """Do one round; at the end of it, ask the crew to stop where another line-up of packs is due."""
         step = self._renewal.step(RENEW_S, self._stop)
-        switching.tidy(self._engine, utc_now(), ACTOR)
+        is_time = self._is_time()
+        if is_time:
+            switching.tidy(self._engine, utc_now(), ACTOR)
         in_force = switching.in_force(self._engine, self._settings, going_on=True)
-        if step is Step.ENDED or in_force.pack != self._now.pack or self._is_time():
+        if step is Step.ENDED or in_force.pack != self._now.pack or is_time:
             line_up = switching.line_up(self._engine, in_force)
             if line_up != self._now:
                 self.is_due = True
                 self._stop.set()
 
     def _is_time(self) -> bool:
-        """Whether to see who is still known by an older pack: nobody waits for it."""
+        """Whether to tidy, and to see who is still known by an older pack: nobody waits for it."""
         now = time.monotonic()
         if now - self._looked_at < LINE_UP_EVERY_S:
             return False

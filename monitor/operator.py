@@ -30,6 +30,7 @@ from monitor.budget_words import dial_sentences, name_of, outcome_sentences, sid
 from monitor.db import reading, utc_now
 from monitor.errors import ConfigError
 from monitor.histogram import picture_of, rows_of
+from monitor.switching import in_force
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -108,7 +109,8 @@ class OperatorPages:
         return HTMLResponse(page)
 
     def _balance(self, session: Session) -> Balance:
-        return balance_of(session, halves_at_rest(self._settings), utc_now())
+        now = in_force(self._engine, self._settings, going_on=True)
+        return balance_of(session, halves_at_rest(now), utc_now())
 
     def _let_in(self, request: Request) -> None:
         """Raise 401 unless the request carries the token. The comparison takes as long for any guess."""

@@ -56,6 +56,9 @@ LEASE_S = 20.0
 """Seconds until the switch of a process that went silent goes on elsewhere; it is renewed with each sample,
 and the slowest one (a long clip) is read in about ten."""
 
+AT_ONCE = 50
+"""Kept samples asked for at once: finding the next ones reads the whole list of templates."""
+
 ACTOR = "worker"
 
 log = logs.get(__name__)
@@ -124,16 +127,17 @@ class Renewal:
         if not _take(self._engine, self._owner):
             return Step.HELD
         pack = self._pack_of(switch)
-        while not (stop is not None and stop.is_set()):
+        while True:
             with reading(self._engine) as session:
-                due = switching.waiting(session, switch, 1)
+                due = switching.waiting(session, switch, AT_ONCE)
             if not due:
                 return self._end(switch)
             # 2, 3  read and write
-            self._renew(switch, *due[0], pack)
-            if time.monotonic() >= until or not _take(self._engine, self._owner):
-                break
-        return Step.AT_WORK
+            for one in due:
+                self._renew(switch, *one, pack)
+                stopped = stop is not None and stop.is_set()
+                if stopped or time.monotonic() >= until or not _take(self._engine, self._owner):
+                    return Step.AT_WORK
 
     def close(self) -> None:
         """Give the lease back, so that another process need not wait for it."""

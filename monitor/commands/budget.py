@@ -219,6 +219,8 @@ def _print_bars(console: Console, side: Side) -> None:
 def _open() -> tuple[Settings, Engine]:
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
+    from monitor.switching import in_force
 
     settings = load_settings()
-    return settings, open_ledger(settings)
+    engine = open_ledger(settings)
+    return in_force(engine, settings), engine

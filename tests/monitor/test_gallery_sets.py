@@ -30,6 +30,27 @@ def between(cosine: float) -> NDArray[np.float32]:
     return np.asarray(cosine * AXES[0] + math.sqrt(1 - cosine**2) * AXES[1], np.float32)
 
 
+def test_a_dropped_template_leaves_the_set_as_if_it_had_never_been(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery_shelves, "SHELF_ROWS", 8)
+    vectors, probes = np.split(unit_vectors(np.random.default_rng(5), 12), 2)
+    sets, without = FlatSets(SIZE), FlatSets(SIZE)
+    for number, vector in enumerate(vectors):
+        one = entry((SHE, OTHER)[number % 2], f"t{number}", vector, 0.2 + 0.1 * number)
+        sets.add([one])
+        if number not in {0, 1, 3, 5}:
+            without.add([one])
+    for number in (0, 1, 3, 5):
+        assert sets.drop((SHE, OTHER)[number % 2], f"t{number}")
+        assert not sets.drop((SHE, OTHER)[number % 2], f"t{number}")
+    found, right = sets.compare(probes, 5), without.compare(probes, 5)
+    assert (len(sets), found.subjects) == (2, 1)
+    for line, expected in zip(found.nearest, right.nearest, strict=True):
+        assert [one.subject_id for one in line] == [one.subject_id for one in expected] == [SHE]
+        np.testing.assert_allclose([one.score for one in line], [one.score for one in expected], atol=1e-6)
+    sets.add([entry(OTHER, "t9", vectors[1])])
+    assert sets.compare(vectors[1:2], 1).nearest[0][0].score == pytest.approx(1.0, abs=1e-6)
+
+
 @pytest.mark.parametrize("handicap", [math.inf, HANDICAP])
 def test_sets_agree_with_the_brute_force_twin(handicap: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery_shelves, "SHELF_ROWS", 8)

@@ -16,17 +16,20 @@ from typer.testing import CliRunner
 
 from enrollment import cli as subject
 from monitor import switching
+from monitor.assembly import build_tools
 from monitor.commands import models, scan
 from monitor.crypto import new_key_line
 from monitor.db import reading
 from monitor.errors import ConfigError, WeightsMissing
 from monitor.intake import Door, submit
 from monitor.jobs import run_worker
+from monitor.learning import _tools_for
 from monitor.ledger import open_ledger
 from monitor.ml.packs import load_faces
 from monitor.scanning import origin_of
 from monitor.settings import Settings, load_settings
 from monitor.tables import Finding, MediaItem
+from monitor.values import SubjectId
 from tests.assets import people
 
 if TYPE_CHECKING:
@@ -140,6 +143,9 @@ def test_a_worker_goes_over_and_loses_sight_of_nobody(ledger: Engine, data: Path
     assert [one["subject_id"] for one in scanned["findings"]] == [gloria]
     (scanned,) = told("scan", str(picture(data, NOT_KEPT, 4)))["files"]
     assert [one["subject_id"] for one in scanned["findings"]] == [angelina]
+    with build_tools(load_settings(), ledger) as tools, reading(ledger) as session:
+        packs = [_tools_for(session, tools, SubjectId(one)).pack.name for one in (gloria, angelina)]
+        assert packs == ["edgeface", "registry"], "each learns whom not to take for them by their own model"
     asked = {one["id"]: one["asked_for_pack"] for one in told("subject", "list")["subjects"]}
     assert asked == {gloria: "", angelina: "edgeface"}
     more = ("--face", str(picture(data, NOT_KEPT, 5)), "--attest", "seen again")
