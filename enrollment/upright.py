@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from monitor.ml.align import TEMPLATE, similarity
+from monitor.ml.align import awry
 from monitor.stages.quality import pose
 from monitor.values import Frame
 
@@ -123,16 +123,9 @@ def _surest(rgb: NDArray[np.uint8], detector: FaceDetector) -> tuple[float, floa
 def _large(faces: tuple[DetectedFace, ...]) -> list[DetectedFace]:
     """Those who stand upright, without the ones in the background."""
     upright = [face for face in faces if abs(pose(face.landmarks)[2]) <= LEANING]
-    upright = [face for face in upright if _awry(face.landmarks) <= MOST_AWRY]
+    upright = [face for face in upright if awry(face.landmarks) <= MOST_AWRY]
     tallest = max((face.box.height for face in upright), default=0.0)
     return [face for face in upright if face.box.height >= tallest / 2]
-
-
-def _awry(landmarks: NDArray[np.float32]) -> float:
-    """How far (5, 2) points lie from where an aligned face has them, pixels."""
-    matrix = similarity(landmarks)
-    missed = landmarks @ matrix[:, :2].T + matrix[:, 2] - TEMPLATE
-    return float(np.sqrt(np.mean(np.sum(missed**2, axis=1))))
 
 
 def scaled(rgb: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

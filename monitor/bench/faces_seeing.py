@@ -15,6 +15,7 @@ from monitor.ml.vectors import unit_rows
 from monitor.stages.embed import embed
 from monitor.stages.quality import FLOOR
 from monitor.stages.second_look import look_again
+from monitor.stages.straighten import straighten
 from monitor.stages.tracking import Tracker
 from monitor.values import Appearances, DetectedFace, Frame
 
@@ -140,7 +141,7 @@ def _nearest(rgb: NDArray[np.uint8], place: NDArray[np.float64], detector: FaceD
     """Give the face whose centre is nearest to a place (x, y) in pixels."""
     tracker = Tracker(most=1)
     faces = sorted(detector.detect(rgb), key=lambda face: _distance(face.box, place))
-    tracker.add(Frame(0, 0.0, rgb), faces[:1])
+    tracker.add(Frame(0, 0.0, rgb), [straighten(rgb, face, detector) for face in faces[:1]])
     return next(iter(tracker.finish()), None)
 
 

@@ -17,6 +17,7 @@ from monitor.bench.sound import read_sound, white, with_noise
 from monitor.bench.voices_data import read_speakers
 from monitor.ml.align import align, cut_chip
 from monitor.stages.second_look import points_of
+from monitor.stages.straighten import straighten
 from monitor.values import SAMPLE_RATE, Sound
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _crop(path: Path, models: FaceModels) -> NDArray[np.uint8] | None:
     middle = np.array([image.shape[1], image.shape[0]]) / 2
     if not faces:
         return None
-    chip = cut_chip(image, min(faces, key=lambda one: _distance(one, middle)).landmarks)
+    face = straighten(image, min(faces, key=lambda one: _distance(one, middle)), models.detector)
+    chip = cut_chip(image, face.landmarks)
     return align(chip, points_of(chip, models.detector))
 
 

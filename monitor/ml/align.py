@@ -46,6 +46,13 @@ def similarity(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
     )
 
 
+def awry(landmarks: NDArray[np.float32]) -> float:
+    """How far (5, 2) points miss where a face has them: pixels on a face of SIDE, root mean square."""
+    matrix = similarity(landmarks)
+    missed = landmarks @ matrix[:, :2].T + matrix[:, 2] - TEMPLATE
+    return float(np.sqrt(np.mean(np.sum(missed**2, axis=1))))
+
+
 def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Cut one face out of a (h, w, 3) uint8 picture: (112, 112, 3) uint8, black beyond the edge.
 

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAME_FACE: Final = 0.5
-"""Boxes that overlap more (intersection over union) are looks at one face, and vote for its points."""
+"""Boxes that overlap more (intersection over union) are looks at one face, and may vote for its points."""
+
+APART: Final = 0.4
+"""Two finds whose points are further apart than this part of the narrower box are two faces, cheek by cheek,
+however much their boxes overlap."""
+
+TOGETHER: Final = 0.2
+"""A voter's points lie no further than this part of the box from those of the best."""
 
 VOTER: Final = 0.3
 """Score from which a look may vote: more voters are steadier, and weaker ones count less."""
@@ -84,8 +91,8 @@ def vote(found: Found, max_overlap: float, least: float) -> Found:
     for best, rest in _groups(found, max_overlap):
         if found.scores[best] < least:
             break  # groups come best first
-        near = rest[overlaps(found.boxes[best], found.boxes[rest]) > SAME_FACE]
-        voters = np.append(near, best)
+        on_it = overlaps(found.boxes[best], found.boxes[rest]) > SAME_FACE
+        voters = np.append(rest[on_it & (_distances(found, best, rest) < TOGETHER)], best)
         kept.append(best)
         points.append(np.average(found.landmarks[voters], axis=0, weights=found.scores[voters]))
     landmarks = np.asarray(points, np.float32).reshape(-1, 5, 2)
@@ -97,6 +104,15 @@ def _groups(found: Found, max_overlap: float) -> Iterator[tuple[int, NDArray[np.
     waiting = np.argsort(-found.scores, kind="stable")
     while len(waiting):
         best, rest = int(waiting[0]), waiting[1:]
-        apart = overlaps(found.boxes[best], found.boxes[rest]) <= max_overlap
-        yield best, rest[~apart]
-        waiting = rest[apart]
+        one = overlaps(found.boxes[best], found.boxes[rest]) > max_overlap
+        one &= _distances(found, best, rest) < APART
+        yield best, rest[one]
+        waiting = rest[~one]
+
+
+def _distances(found: Found, best: int, rest: NDArray[np.intp]) -> NDArray[np.float32]:
+    """How far the middle of each face's points lies from the best one's, in widths of the narrower box."""
+    middles = found.landmarks[rest].mean(axis=1) - found.landmarks[best].mean(axis=0)
+    widths = found.boxes[:, 2] - found.boxes[:, 0]
+    away = np.hypot(middles[:, 0], middles[:, 1]) / np.maximum(np.minimum(widths[rest], widths[best]), 1e-6)
+    return np.asarray(away, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from monitor.stages.quality import FLOOR
+from monitor.stages.straighten import straighten
 from monitor.stages.tracking import Tracker, change, thumbnail
 from monitor.stages.turns import turns
 from monitor.values import Appearances, CouldNotLook, FaceTrack, MediaKind, SpeechTurn
@@ -63,7 +64,8 @@ def _faces(clip: Shows, models: FaceModels | None) -> tuple[tuple[FaceTrack, ...
     still = clip.info.kind is MediaKind.IMAGE
     for frame, moved in ((f, True) for f in clip.frames()) if still else _moving(clip.frames()):
         if moved:
-            tracker.add(frame, models.detector.detect(frame.rgb))
+            found = models.detector.detect(frame.rgb)
+            tracker.add(frame, [straighten(frame.rgb, face, models.detector) for face in found])
         else:
             tracker.hold(frame.at_s)
     kept = tuple(t for t in tracker.finish() if max((s.quality for s in t.samples), default=0.0) >= FLOOR)

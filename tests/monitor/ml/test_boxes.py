@@ -25,14 +25,23 @@ def test_the_points_are_the_mean_by_score_and_the_box_is_the_best() -> None:
 
 
 def test_a_box_that_only_touches_has_no_vote_and_is_no_face_of_its_own() -> None:
-    voted = vote(found((0, 10, 0.9), (45, 90, 0.8)), MAX_OVERLAP, 0.5)  # they share 38 % of their union
-    assert voted.landmarks[0, 0, 0] == pytest.approx(10)
-    assert len(voted.scores) == 1
+    voted = vote(found((0, 10, 0.9), (45, 30, 0.8)), MAX_OVERLAP, 0.5)  # they share 38 % of their union
+    assert voted.landmarks[:, 0, 0].tolist() == pytest.approx([10])
 
 
 def test_two_faces_vote_apart() -> None:
     voted = vote(found((0, 10, 0.9), (300, 310, 0.8), (2, 12, 0.9), (302, 314, 0.8)), MAX_OVERLAP, 0.5)
     assert voted.landmarks[:, 0, 0].tolist() == pytest.approx([11, 312])
+
+
+def test_two_faces_cheek_by_cheek_stay_two_and_vote_apart() -> None:
+    voted = vote(found((0, 30, 0.9), (45, 90, 0.8)), MAX_OVERLAP, 0.5)  # boxes that share 38 % of their union
+    assert voted.landmarks[:, 0, 0].tolist() == pytest.approx([30, 90])
+
+
+def test_a_find_with_its_points_elsewhere_has_no_vote() -> None:
+    voted = vote(found((0, 10, 0.9), (4, 35, 0.8)), MAX_OVERLAP, 0.5)
+    assert voted.landmarks[:, 0, 0].tolist() == pytest.approx([10])
 
 
 def test_voters_alone_are_no_face() -> None:
