@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from monitor.stages.decode import Decoder
 
 HE, LOOKALIKE = "Bill_Gates", "Bud_Selig"
-"""Of LFW: pictures 2 to 4 of the second reach 0.40 to 0.44 with the first (fr_feature), below any alert."""
+"""Of LFW: pictures 2 and 4 of the second reach 0.40 and 0.44 with the first (fr_feature), below any alert."""
 
 HER_VOICE, LIKE_HER_VOICE = "2414", "2033"
 """Readers of LibriSpeech: clips of the second reach 0.32 to 0.39 with the first (CAM++)."""
@@ -46,7 +46,7 @@ YEAR = timedelta(days=365)
 class _Loose(Dial):
     """A dial that somebody turned too far, so that a lookalike is told."""
 
-    alert: ClassVar[dict[Modality, float]] = {Modality.FACE: 0.36, Modality.VOICE: 0.28}
+    alert: ClassVar[dict[Modality, float]] = {Modality.FACE: 0.38, Modality.VOICE: 0.28}
 
     def of(self, modality: Modality, subject_id: SubjectId) -> Thresholds:
         """Give low thresholds."""
@@ -56,7 +56,7 @@ class _Loose(Dial):
 
     def least(self, modality: Modality) -> float:
         """Give a low threshold."""
-        return self.alert[modality] - 0.04
+        return self.alert[modality] - 0.08
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_lookalike_is_learnt_and_the_subject_is_still_found(
     watch: Watch, his: list[bytes], theirs: list[bytes]
 ) -> None:
     subject_id = watch.enrol("s1", *his[:2])
-    first = found(watch, theirs[1])
+    first = found(watch, theirs[3])
     assert band(watch, first) is Band.ALERT, "a lookalike is forced into an alert"
 
     assert first is not None
@@ -128,7 +128,7 @@ def test_a_lookalike_is_learnt_and_the_subject_is_still_found(
     assert learn(watch) == Learning(learnt=1)
 
     assert dismissal(watch, first) == (State.LEARNT, "")
-    assert found(watch, theirs[3]) is None, "another picture of the lookalike is nobody"
+    assert found(watch, theirs[1]) is None, "another picture of the lookalike is nobody"
     assert band(watch, found(watch, his[2])) is Band.ALERT, "a picture of the subject still alerts"
     with reading(watch.tools.engine) as session:
         row = session.exec(select(Lookalike)).one()

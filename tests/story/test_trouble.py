@@ -10,13 +10,14 @@ import pytest
 from sqlmodel import select
 
 from monitor import claims, gallery, subject_keys
+from monitor.budget import Dial, halves_of
 from monitor.claims import Hold
 from monitor.db import reading, writing
 from monitor.errors import StorageFull
 from monitor.gallery import Gallery, models_of
 from monitor.pipeline import begin, look, process
 from monitor.tables import BlobRow, Finding, SubjectKey
-from monitor.values import Band
+from monitor.values import Band, Modality, SubjectId
 from tests.assets import media, people
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.blobs import BlobStore
+    from monitor.ml.interfaces import Thresholds
     from tests.story.conftest import Watch
 
     Pictures = list[NDArray[np.uint8]]
@@ -139,7 +141,7 @@ def test_who_is_erased_while_we_look_is_not_found(
 
     def erase_then_score(*args: Any) -> Any:
         with writing(watch.tools.engine) as session:
-            gallery.tombstone(session, args[0][0].subject_id)
+            gallery.tombstone(session, args[0].candidates[0].subject_id)
             session.delete(session.exec(select(SubjectKey)).one())
         monkeypatch.undo()
         from monitor.stages.score import score  # noqa: PLC0415 - the real one
@@ -155,14 +157,20 @@ def test_who_is_erased_while_we_look_is_not_found(
     assert list(watch.tools.blobs.ids()) == []
 
 
+class Strict(Dial):
+    """A dial under which nothing is told before a human looked."""
+
+    def of(self, modality: Modality, subject_id: SubjectId) -> Thresholds:
+        """Give an alert threshold that nothing reaches."""
+        return dataclasses.replace(super().of(modality, subject_id), alert=0.99)
+
+
 def test_a_held_finding_gives_way_to_a_sure_one(watch: Watch, data: Path, hers: Pictures) -> None:
     watch.enrol("s1", people.jpeg(hers[0]))
     sure = watch.tools
-    assert sure.pack.faces is not None
-    strict = dataclasses.replace(sure.pack.faces.thresholds, alert=0.99)
-    faces = dataclasses.replace(sure.pack.faces, thresholds=strict)
-    watch.tools = dataclasses.replace(sure, pack=dataclasses.replace(sure.pack, faces=faces))
-    (held,) = watch.views(watch.look(people.jpeg(hers[1])))
+    with Strict(watch.tools.engine, halves_of(sure.pack)) as dial:
+        watch.tools = dataclasses.replace(sure, dial=dial)
+        (held,) = watch.views(watch.look(people.jpeg(hers[1])))
     watch.tools = sure
     watch.enrol("s2", people.jpeg(people.pictures(data, "Angelina_Jolie")[0]))  # so that a look is due
     (told,) = watch.views(watch.look(people.jpeg(hers[1])))
