@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -158,7 +158,9 @@ def test_the_workers_rounds_listen_for_drift_and_survive_a_ledger_that_is_away(s
         recogniser=SimpleNamespace(model_id=scores.FACE_MODEL),
     )
     tools = SimpleNamespace(engine=sqlite_engine, pack=SimpleNamespace(faces=faces, voices=None))
-    rounds = _Rounds(cast("Tools", tools), None, timedelta(days=1))
+    rounds = _Rounds(
+        cast("Tools", tools), None, timedelta(days=1), cast("Any", None)
+    )  # no turn: nothing is asked of it
     scores.seen(sqlite_engine, NOW, 10**7, scores.counted(10**7, mean=0.2))
     scores.seen(sqlite_engine, NOW - timedelta(days=500), 10, scores.counted(10))
     rounds._draw_balance()
