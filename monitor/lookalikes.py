@@ -22,6 +22,7 @@ from monitor import crypto
 from monitor import log as logs
 from monitor.db import reading
 from monitor.errors import SubjectErased, Tampered
+from monitor.gallery_rows import LONGEST_LIST
 from monitor.gallery_shelves import unit_rows
 from monitor.subject_keys import lookalike_context
 from monitor.tables import GalleryEvent, Lookalike
@@ -46,9 +47,6 @@ narrows what is found."""
 
 PAGE = 1000
 """Rows read at once."""
-
-LONGEST_LIST = 500
-"""Ids in one SQL list; see gallery_rows.py."""
 
 _PARTS: list[Any] = [
     col(part)
