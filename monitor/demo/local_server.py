@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
 ENDLESS_CAP = 256 * 2**20
 """Where an "endless" body ends after all, bytes: a client without a cap shall fail, not fill the disk."""
+
+
+class _Quiet(ThreadingHTTPServer):
+    """Says nothing of a client that hung up: the crawler does so when it has seen enough."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as socketserver has it
+        """Pass over a connection that ended; report anything else."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class LocalServer:
         self.on_post = on_post
         self._lock = threading.Lock()
         self._requested: list[str] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._http = _Quiet(("127.0.0.1", 0), _handler_of(self))
         self._http.daemon_threads = True
 
     @property
