@@ -48,7 +48,7 @@ system:
 	@deploy/test-system.sh
 
 test: models system $(VENV)/.speechbrain  ## every test, on SQLite and PostgreSQL, with the real models
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup  ## style, types and the import rule
 	$(BIN)/ruff check .

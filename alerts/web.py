@@ -19,7 +19,6 @@ from __future__ import annotations
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -33,6 +32,7 @@ from alerts.words import about_dismissal, sighting_of
 from monitor import audit, dismissals
 from monitor.db import reading, writing
 from monitor.errors import LinkInvalid, NotFound
+from monitor.same_site import refuse_other_sites
 from monitor.stages.evidence import crop_of
 from monitor.values import FindingId, SubjectId
 
@@ -242,17 +242,7 @@ class Pages:
             session.add(incidents.new_alert(incident, alert.channel, key, now, kind="link"))
 
     def _refuse_other_sites(self, request: Request) -> None:
-        """Refuse a form that another site sent. Raises LinkInvalid.
-
-        Browsers say where a form comes from; a program that says nothing holds no cookie of a person.
-        """
-        told = request.headers.get("sec-fetch-site")
-        origin = request.headers.get("origin")
-        ours = {urlsplit(self._links.public_url).netloc, request.url.netloc}
-        from_us = told in {None, "same-origin", "none"}
-        if not from_us or (told is None and origin is not None and urlsplit(origin).netloc not in ours):
-            msg = "this form was sent from another site"
-            raise LinkInvalid(msg)
+        refuse_other_sites(request, self._links.public_url)
 
 
 def _incident(session: Session, visit: Visit) -> Incident:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +30,7 @@ from monitor import claims, ledger, subject_keys
 from monitor import log as logs
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
-from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SubjectErased
+from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SignInNeeded, SubjectErased
 from monitor.ml.weights import entries
 from monitor.operator import OperatorPages
 from monitor.settings import Settings, load_settings
@@ -119,6 +119,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.engine = engine
     app.add_middleware(_Headers, https=links.public_url.startswith("https:"))
+    app.add_exception_handler(SignInNeeded, _sign_in)
     app.add_exception_handler(LikenessError, _ours)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _unusable)
@@ -194,6 +195,13 @@ async def _ours(request: Request, exc: Exception) -> Response:
     if status is None or not isinstance(exc, LikenessError):
         return await _unknown(request, exc)
     return _problem(request, status, exc.code, exc.message)
+
+
+async def _sign_in(request: Request, exc: Exception) -> Response:
+    """Lead a browser to where one signs in; tell anything else that it must."""
+    if isinstance(exc, SignInNeeded) and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(exc.path, HTTPStatus.SEE_OTHER)
+    return _problem(request, HTTPStatus.UNAUTHORIZED, SignInNeeded.code, "Sign in to see this page.")
 
 
 async def _http(request: Request, exc: Exception) -> Response:

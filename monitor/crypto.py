@@ -311,6 +311,12 @@ def new_intake_pair() -> tuple[bytes, bytes]:
     return private.public_key().public_bytes_raw(), private.private_bytes_raw()
 
 
+def new_lookup_secret() -> tuple[bytes, bytes]:
+    """Make the secret of keyed digests: a fingerprint that tells nothing, and 32 random bytes."""
+    secret = new_key()
+    return _fingerprint(secret), secret
+
+
 class Signer:
     """Signs receipts with Ed25519."""
 

@@ -52,6 +52,7 @@
     │   ├── ChannelUncertain      it may have been sent: never repeat by itself
     │   └── ChannelRefused        the other side said no for good
     ├── LinkInvalid               a link in a message is wrong, used or too old
+    ├── SignInNeeded              the page is somebody's: it leads to where one signs in
     ├── NotFound                  no such subject, item, source or finding
     └── DemoFailed                a process of `likeness demo` ended or did not come up
 
@@ -469,6 +470,20 @@ class LinkInvalid(LikenessError):
     """A link in a message is wrong, already used, or too old."""
 
     code = "link_invalid"
+
+
+class SignInNeeded(LikenessError):
+    """The page is somebody's own, and nobody who may see it is signed in.
+
+    `path` is the page of ours to be led to.
+    """
+
+    code = "sign_in_needed"
+
+    def __init__(self, path: str) -> None:
+        """Keep where to be led."""
+        super().__init__("sign in to see this page", hint="Open the newest link that we sent you.")
+        self.path = path
 
 
 class NotFound(LikenessError):

@@ -66,6 +66,24 @@ class Settings(BaseSettings):
         default=18, ge=0, le=100, description="Age in years, as declared, below which nobody is enrolled."
     )
 
+    enrolment: Literal["closed", "open"] = Field(
+        default="closed",
+        description="open: people enrol themselves by the web form. closed: only the operator enrols.",
+    )
+    sample_max_bytes: int = Field(
+        default=200 * 2**20, gt=0, description="Largest picture, sound or clip that the web form takes."
+    )
+    cooling_off_hours: float = Field(
+        default=72.0, ge=0, description="Hours between an enrolment by web form and its first message."
+    )
+    proof_days: int = Field(
+        default=365, ge=1, le=3650, description="Days until a person must prove again that it is them."
+    )
+    safe_exit_url: str = Field(
+        default="https://www.wikipedia.org/",
+        description="Where the button that leaves the pages at once leads. Choose a page nobody minds.",
+    )
+
     max_bytes: int = Field(default=512 * 2**20, gt=0, description="Largest media item taken, bytes.")
     max_pixels: int = Field(default=100_000_000, gt=0, description="Largest picture or frame, pixels.")
     max_seconds: float = Field(default=3600.0, gt=0, description="Seconds of a video or sound looked at.")
@@ -95,6 +113,10 @@ class Settings(BaseSettings):
     smtp_user: str = Field(default="", description="SMTP user.")
     smtp_password: SecretStr | None = Field(default=None, description="SMTP password.")
     mail_from: str = Field(default="", description="Sender address of e-mail.")
+    mail_name: str = Field(
+        default="Private notices",
+        description="Sender name of e-mail. Keep it neutral: others in the house may see it.",
+    )
     twilio_account: str = Field(default="", description="Twilio account SID. Empty: SMS is off.")
     twilio_token: SecretStr | None = Field(default=None, description="Twilio auth token.")
     twilio_from: str = Field(default="", description="Sender number of SMS, E.164.")

@@ -1,4 +1,4 @@
-"""The wrapped keys in the database: per subject and lookalike, two pairs of the service; their rotation.
+"""The wrapped keys in the database: per subject and lookalike, three of the service; their rotation.
 
 Nothing is cached: a subject whose key row is gone is erased in the next call of every process.
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 INTAKE = "intake"
 RECEIPTS = "receipts"
+LOOKUPS = "lookups"
 
 ROTATION_BATCH = 100
 """Keys per transaction of a rotation: a few milliseconds, so that enrolment and workers hardly wait."""
@@ -44,7 +45,11 @@ ROTATION_BATCH = 100
 MOST_DAMAGED = 100
 """So many keys that do not open are not accidents: the rotation stops and a person looks."""
 
-_PAIRS = {INTAKE: crypto.new_intake_pair, RECEIPTS: crypto.new_signing_pair}
+_PAIRS = {
+    INTAKE: crypto.new_intake_pair,
+    RECEIPTS: crypto.new_signing_pair,
+    LOOKUPS: crypto.new_lookup_secret,
+}
 
 
 def create(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> bytes:
@@ -131,6 +136,11 @@ def receipt_signer(engine: Engine, keks: KeyEncryptionKeys) -> crypto.Signer:
 def receipt_public(engine: Engine) -> bytes:
     """Get the key that receipts are verified with. Raises KeyMissing before the pair was made."""
     return _row(engine, RECEIPTS).public
+
+
+def lookup_secret(engine: Engine, keks: KeyEncryptionKeys) -> bytes:
+    """Get the secret of keyed digests (see enrollment/lookups.py). Raises like `receipt_signer`."""
+    return _private(engine, keks, LOOKUPS)
 
 
 def _row(engine: Engine, name: str) -> ServiceKey:

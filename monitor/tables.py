@@ -38,7 +38,10 @@ class SubjectKey(SQLModel, table=True):
 
 
 class ServiceKey(SQLModel, table=True):
-    """A key pair of the service: `intake` (HPKE: put in, not open) and `receipts` (Ed25519)."""
+    """A key of the service: `intake` (HPKE: put in, not open), `receipts` (Ed25519), `lookups` (a secret).
+
+    `public` of the last is its fingerprint.
+    """
 
     __tablename__ = "service_key"
     name: str = Field(primary_key=True)

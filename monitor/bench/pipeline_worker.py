@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import os
 import sys
 import threading
 import time
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from monitor.assembly import build_tools
 from monitor.crew import Crew
 from monitor.ledger import open_ledger
+from monitor.memory import peak_memory_mb
 from monitor.ml.warm import warm
 from monitor.settings import load_settings
 
@@ -39,7 +40,7 @@ def main(report: Path) -> None:
     for outcome in outcomes:
         for timing in outcome.timings:
             stages[timing.stage] += timing.seconds  # type: ignore[assignment]  # a Counter of seconds
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = peak_memory_mb(os.getpid())
     told = {"seconds": seconds, "items": len(outcomes), "stages": stages, "peak_mb": peak_mb}
     report.write_text(json.dumps(told), encoding="utf-8")
 

@@ -116,18 +116,6 @@ class Children:
         self._all.remove(child)
 
 
-def peak_memory_mb(pid: int) -> float | None:
-    """Read the most memory that a running process ever held, in MiB; None where the system does not say."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123 - a file of the kernel
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) / 1024
-    except OSError:
-        return None
-    return None
-
-
 def _kill_group(pid: int) -> None:
     # The leader's children may outlive it; the group's number stays taken until the last one is gone.
     with suppress(ProcessLookupError, PermissionError):

@@ -29,11 +29,12 @@ from monitor.demo.catchers import Mail, MailCatcher, Text, TextCatcher
 from monitor.demo.expectations import Judgement, Observed, judge
 from monitor.demo.local_server import Answer, LocalServer
 from monitor.demo.pages import add_address
-from monitor.demo.processes import Child, Children, peak_memory_mb
+from monitor.demo.processes import Child, Children
 from monitor.demo.site import PRESIDENT, READER, Site, build_site
 from monitor.demo.sources import Sources, read_lock
 from monitor.demo.visiting import fault_of_link, link_in
 from monitor.errors import DemoFailed
+from monitor.memory import peak_memory_mb
 from monitor.ml.weights import Pull, entries
 from monitor.settings import Settings
 

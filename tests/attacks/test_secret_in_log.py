@@ -101,7 +101,7 @@ def test_a_slip_in_our_own_call_is_refused(written: io.StringIO, slip: str) -> N
         (f"key {KEY_LINE}", ()),
         ("%s", ({"a": {"cookie": SECRET}},)),
     ],
-    ids=str,
+    ids=["vector", "bytes", "token", "key", "cookie"],
 )
 def test_a_slip_in_a_library_is_refused(
     written: io.StringIO, message: str, arguments: tuple[object, ...]

@@ -81,7 +81,7 @@ def test_many_writers_at_once_make_one_chain(engine: Engine) -> None:
         ["x"] * 51,
         object(),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_a_short_fact_is_refused(sqlite_engine: Engine, value: object) -> None:
     with writing(sqlite_engine) as session, pytest.raises(TypeError, match="not a short fact"):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.demo import processes
-from monitor.demo.processes import Children, peak_memory_mb
+from monitor.demo.processes import Children
 from monitor.errors import DemoFailed
+from monitor.memory import peak_memory_mb
 
 if TYPE_CHECKING:
     from pathlib import Path
