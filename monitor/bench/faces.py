@@ -12,7 +12,7 @@ from monitor.bench.faces_disturbed import disturbed, draw_trials
 from monitor.bench.faces_seeing import see
 from monitor.bench.faces_tables import tables
 from monitor.bench.frame import Figure, Result
-from monitor.bench.identification import identified, open_set, roles
+from monitor.bench.identification import DRAWS, drawn, identified
 from monitor.bench.people import in_threads, read_people
 from monitor.bench.sampling import PICTURES
 from monitor.bench.statistics import wilson
@@ -100,12 +100,11 @@ def _compare(embedded: Embedded, request: Request) -> tuple[dict[str, Figure], M
     request.progress("compare", 1, steps)
     of_capped = count_pairs(capped(embedded, MOST, request.seed))
     request.progress("compare", 2, steps)
-    dealt = roles(embedded, request.seed)
     looks = {}
     figures = _seen(embedded) | _verified(pairs, of_capped, request.seed)
     for done, samples in enumerate(SAMPLES, start=3):
         for name, size in SIZES.items():
-            answers = open_set(embedded, dealt, samples, size, request.seed)
+            answers = drawn(embedded, samples, size, request.seed)
             figures |= _identified(f"faces.open_set_{samples}{name}", answers, request.seed)
             if not size:
                 looks[samples] = answers
@@ -141,7 +140,7 @@ def _identified(name: str, looks: Sequence[Looks], seed: int) -> dict[str, Figur
     figures: dict[str, Figure] = {}
     for rate, fpir in FPIRS.items():
         if looks and len(looks[0].mated) and fpir * len(looks[0].strangers) >= 1:
-            found = identified(looks, fpir, seed)
+            found = identified(looks, fpir, seed, DRAWS)
             figures[f"{name}_tpir_at_fpir_{rate}"] = found.tpir
             figures[f"{name}_tpir_at_fpir_{rate}_by_person"] = found.by_person
             figures[f"{name}_fnir_at_fpir_{rate}"] = found.fnir

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.bench.identification import identified, open_set, roles
+from monitor.bench.identification import drawn, identified, open_set, roles
 from tests.monitor.bench.embedded import some_people
 
 
@@ -33,6 +33,19 @@ def test_more_samples_and_smaller_galleries_find_more() -> None:
     small = open_set(embedded, dealt, 1, 100, 0)
     assert [gallery.enrolled for gallery in small] == [100, 100]
     assert identified(small, 0.01, 0).tpir.value > rates[0]
+
+
+def test_several_draws_give_their_mean_and_are_steadier_than_one() -> None:
+    embedded = some_people(60, 3, 300, noise=1.3)
+    single = [
+        identified(open_set(embedded, roles(embedded, s), 1, 0, s), 0.01, 0).tpir.value for s in range(12)
+    ]
+    of_four = [identified(drawn(embedded, 1, 0, s, 4), 0.01, 0, 4) for s in (0, 4, 8)]
+    assert [one.tpir.value for one in of_four] == pytest.approx(np.reshape(single, (3, 4)).mean(axis=1))
+    assert np.std([one.tpir.value for one in of_four]) < np.std(single)
+    assert (of_four[0].tpir.n, of_four[0].threshold.n) == (60 * 2, 300)
+    assert "mean of 4 draws" in of_four[0].tpir.unit
+    assert of_four[0].tpir.low < of_four[0].tpir.value < of_four[0].tpir.high
 
 
 def test_strangers_fill_up_a_gallery_that_is_too_large_and_are_strangers_no_more() -> None:
