@@ -26,8 +26,12 @@ from starlette.exceptions import HTTPException
 
 from alerts.links import Links
 from alerts.web import Pages
+from enrollment.lookups import Lookups
+from enrollment.web.frame import Frame
+from enrollment.web.routers import routers
 from monitor import claims, ledger, subject_keys
 from monitor import log as logs
+from monitor.blobs import BlobStore
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
 from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SignInNeeded, SubjectErased
@@ -60,6 +64,21 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 """On every answer. No script can run, nobody can frame a page, no other site learns an address."""
+
+FORM_HEADERS = HEADERS | {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; "
+        "media-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Permissions-Policy": (
+        "camera=(self), microphone=(self), geolocation=(), "
+        "publickey-credentials-create=(self), publickey-credentials-get=(self)"
+    ),
+}
+"""On the pages of enrolment: scripts of our own alone, and camera and microphone when the person says so."""
+
+FORM_PATHS = ("/enrol", "/account", "/enter")
+"""Where FORM_HEADERS are sent."""
 
 PRIVATE = "no-store"
 """Pages about a person stay in no cache, of the browser or on the way."""
@@ -128,6 +147,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(Pages(engine, keks, links, settings.lookalike_days).router())
     if settings.operator_token is not None and settings.operator_token.get_secret_value():
         app.include_router(OperatorPages(engine, settings).router())
+    frame = Frame(engine, keks, BlobStore(settings.blobs), settings, Lookups.of(engine, keks), links.secret)
+    for router in routers(frame):
+        app.include_router(router)
     app.add_api_route("/", _home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)
     return app
@@ -274,7 +296,7 @@ class _Headers:
         await self._app(scope, receive, sending)
 
     def _mark(self, headers: MutableHeaders, path: str) -> None:
-        headers.update(HEADERS)
+        headers.update(FORM_HEADERS if path.startswith(FORM_PATHS) else HEADERS)
         headers["Cache-Control"] = STATIC if path.startswith("/static/") else PRIVATE
         if self._https:
             headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -92,13 +92,18 @@ def _watch(
         turn = _Turn(settings, engine, renewal, stop)
         rounds = _Rounds(tools, teller(settings, engine, tools.keks), keep_for, turn)
         side = threading.Thread(target=rounds.keep_going, name="rounds")
+        closing = threading.Event()
+        desk = threading.Thread(target=desk_of(settings, tools), args=(closing,), name="desk")
         side.start()
+        desk.start()
         try:
             crew = Crew(tools, threads=settings.threads, lease_s=settings.lease_seconds, seen=seen)
             crew.run(stop, once=once)
         finally:
             rounds.stop()
+            closing.set()
             side.join()
+            desk.join()
             renewal.close()
     return turn.is_due
 
@@ -132,6 +137,26 @@ def renewal_of(settings: Settings, engine: Engine, keks: KeyEncryptionKeys, deco
 
     ledger = Ledger(engine, keks, BlobStore(settings.blobs), ACTOR)
     return Renewal(engine, keks, KeptReferences(ledger, decoder, settings.max_bytes), load)
+
+
+def desk_of(settings: Settings, tools: Tools) -> Callable[[threading.Event], None]:
+    """Join enrolment and the watch's tools: give what judges what the web form took, until told to stop."""
+    from enrollment.desk import Desk  # noqa: PLC0415 - a scan needs none of this
+    from enrollment.desk_work import keep_working  # noqa: PLC0415
+    from enrollment.lookups import Lookups  # noqa: PLC0415
+    from enrollment.samples import Reader  # noqa: PLC0415
+
+    desk = Desk(
+        tools.engine,
+        tools.keks,
+        tools.blobs,
+        settings,
+        Lookups.of(tools.engine, tools.keks),
+        Reader(tools.pack, tools.decoder, settings.sample_max_bytes),
+        tools.gallery,
+        tools.dial,
+    )
+    return lambda stop: keep_working(desk, stop)
 
 
 class _Turn:

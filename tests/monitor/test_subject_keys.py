@@ -99,9 +99,9 @@ def test_rotation_changes_the_wrapping_and_no_key(engine: Engine) -> None:
 
     seen = list(subject_keys.rotate(engine, KeyEncryptionKeys({"new": new, "old": old}), batch=3))
 
-    assert (seen[0].done, seen[-1].done, seen[-1].total) == (0, 9, 9)
+    assert (seen[0].done, seen[-1].done, seen[-1].total) == (0, 10, 10)
     after = KeyEncryptionKeys({"new": new})
-    assert subject_keys.wrapped_under(engine) == {"new": 9}
+    assert subject_keys.wrapped_under(engine) == {"new": 10}
     assert keys_now(engine, after, list(made)) == made
     assert subject_keys.intake_opener(engine, after).open(sealed, b"1") == b"media"
     assert [step.total for step in subject_keys.rotate(engine, after)] == [0]

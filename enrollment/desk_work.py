@@ -1,0 +1,46 @@
+"""The desk at work: its steps in their order, one after the other, as long as the worker runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor import log as logs
+from monitor.errors import LikenessError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from enrollment.desk import Desk
+
+log = logs.get(__name__)
+
+LOOK_EVERY_S = 0.2
+"""How long what somebody gave waits at most before it is looked at, where nothing else is in the way."""
+
+STEPS: tuple[Callable[[Desk], int], ...] = ()
+"""What is done, in this order. Each gives how many rows it dealt with."""
+
+
+def keep_working(desk: Desk, stop: threading.Event) -> None:
+    """Do every step over and over until `stop` is set; rest where nothing was due."""
+    while not stop.is_set():
+        if not work_once(desk):
+            stop.wait(LOOK_EVERY_S)
+
+
+def work_once(desk: Desk) -> int:
+    """Do every step once; give how many rows were dealt with. A step that fails is tried again next time."""
+    done = 0
+    for step in STEPS:
+        try:
+            done += step(desk)
+        except (LikenessError, SQLAlchemyError) as exc:
+            log.warning(
+                "desk_step_failed", step=step.__name__, error=getattr(exc, "code", type(exc).__name__)
+            )
+        except Exception:  # edge: what people gave must never end the watching
+            log.exception("desk_step_failed", step=step.__name__)
+    return done
