@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from monitor import crypto, subject_keys
 
@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 LABEL = b"likeness-watch/lookup/1"
 
 
-@dataclass(frozen=True, slots=True)
 class Lookups:
-    """Makes keyed digests. Digests of different kinds never meet."""
+    """Makes keyed digests. Digests of different kinds never meet.
 
-    secret: bytes = field(repr=False)
+    The secret is unwrapped at the first use: each method raises KeyMissing, KeyWrong or Tampered there.
+    """
 
-    @classmethod
-    def of(cls, engine: Engine, keks: KeyEncryptionKeys) -> Self:
-        """Unwrap the service's secret; make it where it is missing. Raises KeyMissing, KeyWrong, Tampered."""
-        subject_keys.ensure_service_keys(engine, keks)
-        return cls(subject_keys.lookup_secret(engine, keks))
+    def __init__(self, engine: Engine, keks: KeyEncryptionKeys) -> None:
+        self._engine, self._keks = engine, keks
+
+    def __repr__(self) -> str:
+        return "Lookups(...)"
+
+    @cached_property
+    def _secret(self) -> bytes:
+        subject_keys.ensure_service_keys(self._engine, self._keks)
+        return subject_keys.lookup_secret(self._engine, self._keks)
 
     def email(self, address: str) -> str:
         """Digest an address (normalised as enrollment/profiles.py does), in any case of letters."""
@@ -43,4 +48,4 @@ class Lookups:
 
     def digest(self, kind: str, value: str | bytes) -> str:
         """Digest any value: 64 hexadecimal letters."""
-        return hmac.new(self.secret, crypto.bind(LABEL, kind, value), hashlib.sha256).hexdigest()
+        return hmac.new(self._secret, crypto.bind(LABEL, kind, value), hashlib.sha256).hexdigest()

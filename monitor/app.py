@@ -147,7 +147,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(Pages(engine, keks, links, settings.lookalike_days).router())
     if settings.operator_token is not None and settings.operator_token.get_secret_value():
         app.include_router(OperatorPages(engine, settings).router())
-    frame = Frame(engine, keks, BlobStore(settings.blobs), settings, Lookups.of(engine, keks), links.secret)
+    frame = Frame(engine, keks, BlobStore(settings.blobs), settings, Lookups(engine, keks), links.secret)
     for router in routers(frame):
         app.include_router(router)
     app.add_api_route("/", _home, response_class=HTMLResponse, include_in_schema=False)

@@ -151,7 +151,7 @@ def desk_of(settings: Settings, tools: Tools) -> Callable[[threading.Event], Non
         tools.keks,
         tools.blobs,
         settings,
-        Lookups.of(tools.engine, tools.keks),
+        Lookups(tools.engine, tools.keks),
         Reader(tools.pack, tools.decoder, settings.sample_max_bytes),
         tools.gallery,
         tools.dial,
