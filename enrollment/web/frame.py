@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from enrollment import sessions
-from enrollment.steps import Progress, progress_of
+from enrollment.steps import TITLES, Progress, progress_of
 from monitor import subject_keys
 from monitor.crypto import Context, seal, unseal
 from monitor.db import reading, utc_now, writing
@@ -131,10 +131,12 @@ class Frame:
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=ChoiceLoader([PackageLoader("enrollment"), PackageLoader("monitor", "web")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["steps"] = TITLES
+    return environment
