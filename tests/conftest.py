@@ -6,7 +6,7 @@ import ipaddress
 import os
 import shutil
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
@@ -142,6 +142,15 @@ def visitor(tmp_path: Path) -> Iterator[Visitor]:
     yield visitor
     visitor.browser.close()
     visitor.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Give a real browser."""
+    from tests.serving import browsing  # noqa: PLC0415 - tests without a browser start faster
+
+    with browsing() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

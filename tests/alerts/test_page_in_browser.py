@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import sync_playwright
 
 from monitor.values import MediaKind, Span
 from tests.alerts.mailhost import free_port
 from tests.alerts.visitor import Visitor, link_in, stop_link_in
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 CONTRAST = """
 () => {
@@ -51,32 +45,12 @@ CONTRAST = """
 
 @pytest.fixture(scope="module")
 def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    if CHROMIUM is None:
-        pytest.fail("no chromium on this machine: `make test` installs it, or apt-get install chromium")
     port = free_port()
     visitor = Visitor.at(tmp_path_factory.mktemp("browser"), public_url=f"http://127.0.0.1:{port}")
-    server = uvicorn.Server(
-        uvicorn.Config(visitor.app, port=port, log_config=None, access_log=False, ws="none", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield visitor
-    server.should_exit = True
-    thread.join()
+    with serving(visitor.app, port):
+        yield visitor
     visitor.browser.close()
     visitor.engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 def _page(chromium: Any, **how: Any) -> Any:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
@@ -21,9 +16,10 @@ from monitor.live_scores import ALL, Place, add, day_of
 from monitor.tables import MediaItem
 from monitor.values import TALLY_BINS, Modality
 from tests.alerts.mailhost import free_port
-from tests.alerts.test_page_in_browser import CHROMIUM, CONTRAST
+from tests.alerts.test_page_in_browser import CONTRAST
 from tests.alerts.visitor import Visitor, settings
 from tests.assets import scores
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,32 +127,12 @@ def test_before_anything_was_compared_there_is_no_picture(watched: Visitor) -> N
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    if shutil.which("chromium") is None and CHROMIUM is None:
-        pytest.fail("no chromium on this machine: `make test` installs it, or apt-get install chromium")
     home, port = tmp_path_factory.mktemp("operator"), free_port()
     visitor = _watched(home, public_url=f"http://127.0.0.1:{port}")
     _compared(visitor, home, mean=0.15)
-    server = uvicorn.Server(
-        uvicorn.Config(visitor.app, port=port, log_config=None, access_log=False, ws="none", lifespan="off")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield visitor
-    server.should_exit = True
-    thread.join()
+    with serving(visitor.app, port):
+        yield visitor
     visitor.browser.close()
     visitor.engine.dispose()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import structlog
 from sqlmodel import select
 
 from monitor import claims, findings, subject_keys
@@ -103,6 +105,17 @@ class Watch:
             return [
                 FindingId(f) for f in session.exec(select(Finding.id).where(Finding.media_id == media_id))
             ]
+
+
+@pytest.fixture
+def log_as_before() -> Iterator[None]:
+    """Put the log back as it was: the verbs set it up for a process of their own."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = before
 
 
 @pytest.fixture(scope="session")

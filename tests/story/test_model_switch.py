@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 import typer
 from sqlmodel import select
 from typer.testing import CliRunner
@@ -50,14 +48,7 @@ KEPT, NOT_KEPT = "Gloria_Macapagal_Arroyo", "Angelina_Jolie"
 ATTESTED = ("--attest", "seen", "--born", "1990-05-23")
 
 
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level = before
+pytestmark = pytest.mark.usefixtures("log_as_before")
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import structlog
 import typer
 from sqlmodel import select
 from typer.testing import CliRunner
@@ -27,7 +25,6 @@ from tests.assets import media, people
 from tests.story.conftest import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from monitor.ml.interfaces import Pack
@@ -40,14 +37,7 @@ work.register(verbs)
 verbs.add_typer(item.app, name="item")
 
 
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level)
-    yield
-    structlog.reset_defaults()
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level = before
+pytestmark = pytest.mark.usefixtures("log_as_before")
 
 
 @pytest.fixture
