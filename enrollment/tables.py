@@ -5,7 +5,8 @@
        │          ├── consent                                  what they agreed to
        │          ├── given_sample, challenge                  what they gave, and proved
        │          ├── hold ── hold_vote                        what an operator must look at
-       │          └── delegate                                 whom they let see
+       │          ├── delegate                                 whom they let see
+       │          └── export                                   a copy of everything, for a day
        └── reference              samples that are kept
 
     letter, rate_count, login_use, seen_clip and operator_account hang on nobody, or outlive them.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, ForeignKey, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from monitor.db import UtcDateTime, utc_now
@@ -77,8 +78,8 @@ class Account(SQLModel, table=True):
     """What a person who enrolled by the web form has beside a subject: a way in, and dates.
 
     `told_from` is when the cooling-off ends, `proved_until` when the proof must be given again. None:
-    not yet. `phone_at` is when a code that went to the phone came back. `sealed_notice` is what the
-    person must be told at the next visit, sealed with their key.
+    not yet. `phone_at` is when a code that went to the phone came back. `reminded_at` is when the person
+    was last reminded that the proof is due.
     """
 
     __tablename__ = "account"
@@ -88,6 +89,7 @@ class Account(SQLModel, table=True):
     phone_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     told_from: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     proved_until: datetime | None = Field(default=None, sa_column=moment(nullable=True, index=True))
+    reminded_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     seen_at: datetime = Field(default_factory=utc_now, sa_column=moment(index=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
@@ -195,14 +197,17 @@ class GivenSample(SQLModel, table=True):
 
     `state` is waiting, judging, usable, refused, failed, or enrolled. `sealed_said` is what the person
     reads about it, `sealed_vector` the vector that becomes a template; both sealed with the subject's
-    key. `clip_lookup` is the keyed digest of the bytes.
+    key. `clip_lookup` is the keyed digest of the bytes. `blob_id` is None once the bytes were deleted: of
+    what was refused nothing is kept. `id` is the id that the sample has as a Reference too.
     """
 
     __tablename__ = "given_sample"
     id: str = Field(primary_key=True)
     subject_id: str = Field(sa_column=of_subject())
     modality: str
-    blob_id: str = Field(sa_column=Column(ForeignKey("blob.id", ondelete="CASCADE"), nullable=False))
+    blob_id: str | None = Field(
+        default=None, sa_column=Column(ForeignKey("blob.id", ondelete="SET NULL"), nullable=True)
+    )
     clip_lookup: str = Field(index=True)
     state: str = Field(default="waiting", index=True)
     code: str = ""
@@ -289,6 +294,25 @@ class Delegate(SQLModel, table=True):
     state: str = Field(default="invited", index=True)
     invited_at: datetime = Field(default_factory=utc_now, sa_column=moment())
     answered_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+
+
+class Export(SQLModel, table=True):
+    """A copy of everything about a person, made by the worker, taken once, gone after a day.
+
+    `state` is waiting, making, ready, taken or failed. `blob_ids` is a JSON list: the parts of the zip file
+    in their order, each sealed with the subject's key.
+    """
+
+    __tablename__ = "export"
+    id: str = Field(primary_key=True)
+    subject_id: str = Field(sa_column=of_subject())
+    state: str = Field(default="waiting", index=True)
+    blob_ids: str = "[]"
+    size_bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    tries: int = 0
+    making_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
+    expires_at: datetime = Field(sa_column=moment(index=True))
 
 
 class OperatorAccount(SQLModel, table=True):

@@ -28,12 +28,16 @@ def of_subject(*, nullable: bool = False) -> Column[str]:
 
 
 class SubjectKey(SQLModel, table=True):
-    """The data key of one subject, wrapped by a key-encryption key. No row: erased, for good."""
+    """The data key of one subject, wrapped by a key-encryption key. No row: erased, for good.
+
+    While `paused_at` is set nobody is compared with this subject: no gallery holds them (gallery_rows.py).
+    """
 
     __tablename__ = "subject_key"
     subject_id: str = Field(primary_key=True)
     wrapped: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     kek_id: str = Field(index=True)
+    paused_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 
@@ -164,8 +168,8 @@ class NotRenewed(SQLModel, table=True):
 class GalleryEvent(SQLModel, table=True):
     """What the galleries of all processes follow.
 
-    `add` and `drop` of a template, `erase` of a subject, `learn` and `unlearn` of a lookalike, named by
-    `template_id`.
+    `add` and `drop` of a template, `erase` and `pause` of a subject, `learn` and `unlearn` of a lookalike,
+    named by `template_id`.
     Written in the same transaction as the change. No foreign keys: an erasure must outlive its subject.
     """
 
@@ -315,7 +319,7 @@ class Lease(SQLModel, table=True):
     """Until when a process holds a name, or was last known to live.
 
     `scheduler` and `crawl:SOURCE` are held by one process at a time (crawlers/lease.py); `worker:OWNER` is
-    a worker's sign of life (claims.heartbeat). Items are held by a lease in their own row instead, because
+    a worker's sign of life (claims.heartbeat), and `gallery_seq` how far its gallery has followed. Items are held by a lease in their own row instead, because
     claiming one and changing it is then one statement.
     """
 
@@ -323,3 +327,4 @@ class Lease(SQLModel, table=True):
     name: str = Field(primary_key=True)
     owner: str
     until: datetime = Field(sa_column=moment())
+    gallery_seq: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))

@@ -13,6 +13,8 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the tables to this revision."""
+    op.add_column("subject_key", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("lease", sa.Column("gallery_seq", sa.BigInteger(), nullable=True))
     op.create_table("login_use",
     sa.Column("id", sa.String(), nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -49,6 +51,7 @@ def upgrade() -> None:
     sa.Column("phone_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("told_from", sa.DateTime(timezone=True), nullable=True),
     sa.Column("proved_until", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(["subject_id"], ["subject_key.subject_id"], name=op.f("fk_account_subject_id"), ondelete="CASCADE"),
@@ -94,6 +97,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_delegate_email_lookup"), ["email_lookup"], unique=False)
         batch_op.create_index(batch_op.f("ix_delegate_state"), ["state"], unique=False)
         batch_op.create_index(batch_op.f("ix_delegate_subject_id"), ["subject_id"], unique=False)
+
+    op.create_table("export",
+    sa.Column("id", sa.String(), nullable=False),
+    sa.Column("subject_id", sa.String(), nullable=False),
+    sa.Column("state", sa.String(), nullable=False),
+    sa.Column("blob_ids", sa.String(), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+    sa.Column("tries", sa.Integer(), nullable=False),
+    sa.Column("making_since", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(["subject_id"], ["subject_key.subject_id"], name=op.f("fk_export_subject_id"), ondelete="CASCADE"),
+    sa.PrimaryKeyConstraint("id", name=op.f("pk_export"))
+    )
+    with op.batch_alter_table("export", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_export_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_export_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_export_subject_id"), ["subject_id"], unique=False)
 
     op.create_table("hold",
     sa.Column("id", sa.String(), nullable=False),
@@ -196,7 +217,7 @@ def upgrade() -> None:
     sa.Column("id", sa.String(), nullable=False),
     sa.Column("subject_id", sa.String(), nullable=False),
     sa.Column("modality", sa.String(), nullable=False),
-    sa.Column("blob_id", sa.String(), nullable=False),
+    sa.Column("blob_id", sa.String(), nullable=True),
     sa.Column("clip_lookup", sa.String(), nullable=False),
     sa.Column("state", sa.String(), nullable=False),
     sa.Column("code", sa.String(), nullable=False),
@@ -207,7 +228,7 @@ def upgrade() -> None:
     sa.Column("tries", sa.Integer(), nullable=False),
     sa.Column("judging_since", sa.DateTime(timezone=True), nullable=True),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(["blob_id"], ["blob.id"], name=op.f("fk_given_sample_blob_id"), ondelete="CASCADE"),
+    sa.ForeignKeyConstraint(["blob_id"], ["blob.id"], name=op.f("fk_given_sample_blob_id"), ondelete="SET NULL"),
     sa.ForeignKeyConstraint(["subject_id"], ["subject_key.subject_id"], name=op.f("fk_given_sample_subject_id"), ondelete="CASCADE"),
     sa.PrimaryKeyConstraint("id", name=op.f("pk_given_sample"))
     )
