@@ -13,6 +13,7 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 from enrollment import cli as subject
+from monitor import log as logs
 from monitor import switching
 from monitor.assembly import build_tools
 from monitor.commands import models, scan
@@ -117,6 +118,7 @@ def test_a_worker_goes_over_and_loses_sight_of_nobody(ledger: Engine, data: Path
     assert (started["state"], started["samples_waiting"]) == ("running", 2)
     assert started["must_give_new_samples"] == 1
     stop = threading.Event()
+    logs.configure(json=False)  # as the verb does: what the worker says must not stand in the answers below
     worker = threading.Thread(target=run_worker, args=(load_settings(),), kwargs={"stop": stop})
     worker.start()
     try:
