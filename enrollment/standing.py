@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from enrollment.tables import Account
 
 
 class Standing(StrEnum):
@@ -28,3 +34,39 @@ class Standing(StrEnum):
 
 WATCHED = frozenset({Standing.ACTIVE, Standing.LAPSED})
 """Who has templates in the gallery."""
+
+ON_THE_WAY = frozenset({Standing.STARTING, Standing.HELD, Standing.ACTIVE})
+"""Who pressed the last button. Until the cooling-off is over nobody outside can tell these apart."""
+
+UNTOLD = frozenset(
+    {
+        "enrolment.started",
+        "enrolment.held",
+        "enrolment.looked_at",
+        "enrolment.vote",
+        "enrolment.approved",
+        "enrolment.rejected",
+    }
+)
+"""Actions of the audit that would say whether somebody was held: shown after the cooling-off only."""
+
+
+def is_cooling_off(account: Account | None, now: datetime) -> bool:
+    """Say whether somebody pressed the last button, and their cooling-off is not over."""
+    return account is not None and account.told_from is not None and now < account.told_from
+
+
+def shown_standing(standing: Standing, account: Account | None, now: datetime) -> Standing:
+    """Give the standing that may be shown to the person, or acted on where the person sees what comes of it.
+
+    During the cooling-off it is `starting` for whoever was let in and whoever was held: else anybody could
+    learn by a photograph whose face is enrolled. Every page, copy, message and button of theirs asks this.
+    """
+    if standing in ON_THE_WAY and is_cooling_off(account, now):
+        return Standing.STARTING
+    return standing
+
+
+def is_shown(action: str, account: Account | None, now: datetime) -> bool:
+    """Say whether an audited action may be shown to the person it is about. Operators see all of them."""
+    return action not in UNTOLD or not is_cooling_off(account, now)
