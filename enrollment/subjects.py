@@ -12,13 +12,14 @@ import numpy as np
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from enrollment import references
 from enrollment.profiles import Profile
 from enrollment.tables import Erasure, Reference, Subject
 from monitor import audit, crypto, subject_keys
 from monitor.db import reading, writing
 from monitor.errors import ContactInvalid, NotFound, SubjectErased
 from monitor.gallery_rows import add_template, opened, rows_of
-from monitor.tables import BlobRow, SubjectKey, Template
+from monitor.tables import SubjectKey, Template
 from monitor.values import BlobId, Modality, SubjectId
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
+    from enrollment.references import Kept
     from enrollment.samples import Sample
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 4
 """Characters of an id that are enough for an operator to type, when only one subject begins with them."""
-
-REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,6 @@ class SubjectView:
     references: int
     asked_for_pack: str = ""
     samples: tuple[SampleView, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One sample whose sealed bytes are in the store, and whose rows are about to be written."""
-
-    reference_id: str
-    modality: Modality
-    blob_id: BlobId
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +171,7 @@ def _references(
     kept: dict[int, Kept] = {}
     try:
         for place, one in enumerate(samples):
-            kept[place] = _put_reference(blobs, subject_id, public, one)
+            kept[place] = references.put(blobs, subject_id, public, one.modality, one.data)
         yield kept
     except BaseException:
         for one_kept in kept.values():
@@ -196,27 +186,11 @@ def _write_samples(
     samples: Sequence[Sample],
     kept: Mapping[int, Kept],
 ) -> None:
-    _write_references(session, subject_id, list(kept.values()))
+    references.write(session, subject_id, list(kept.values()))
     for place, one in enumerate(samples):
         reference_id = kept[place].reference_id if place in kept else None
         what = (one.modality, one.model_id, one.vector, one.quality, reference_id)
         add_template(session, ledger.keks, subject_id, *what)
-
-
-def _put_reference(blobs: BlobStore, subject_id: SubjectId, public: bytes, one: Sample) -> Kept:
-    reference_id = uuid.uuid4().hex
-    sealed = crypto.IntakeSealer(public).seal(one.data, _reference_info(subject_id, reference_id))
-    return Kept(reference_id, one.modality, blobs.put(sealed), len(sealed))
-
-
-def _write_references(session: Session, subject_id: SubjectId, kept: Sequence[Kept]) -> None:
-    for one in kept:
-        session.add(BlobRow(id=one.blob_id, subject_id=subject_id, kind=REFERENCE, size_bytes=one.size_bytes))
-    session.flush()  # the references point at these rows
-    for one in kept:
-        session.add(
-            Reference(id=one.reference_id, subject_id=subject_id, modality=one.modality, blob_id=one.blob_id)
-        )
 
 
 def _audit(  # noqa: PLR0913, PLR0917 - a record has these parts
@@ -251,11 +225,9 @@ def open_reference(ledger: Ledger, reference_id: str) -> bytes:
             msg = f"there is no reference {reference_id}"
             raise NotFound(msg)
         subject_id, blob_id = SubjectId(row.subject_id), BlobId(row.blob_id)
-        key = subject_keys.key_of(session, ledger.keks, subject_id)
+        opener = references.opener(session, ledger.keks, subject)
         audit.record(session, ledger.actor, "reference.open", subject_id, reference=reference_id)
-    private = crypto.unseal(key, subject.sealed_reference_private, _context(subject_id, "reference-key"))
-    sealed = ledger.blobs.get(blob_id)
-    return crypto.IntakeOpener(private).open(sealed, _reference_info(subject_id, reference_id))
+    return opener.open(ledger.blobs.get(blob_id), references.info(subject_id, reference_id))
 
 
 def profile_of(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> Profile:
@@ -374,7 +346,3 @@ def _sealed(key: bytes, subject_id: str, profile: Profile) -> bytes:
 
 def _context(subject_id: str, kind: str) -> crypto.Context:
     return crypto.Context(subject_id, subject_id, kind)
-
-
-def _reference_info(subject_id: str, reference_id: str) -> bytes:
-    return crypto.bind(b"likeness-watch/reference/1", subject_id, reference_id)
