@@ -255,7 +255,9 @@ class SeenClip(SQLModel, table=True):
 class Hold(SQLModel, table=True):
     """An enrolment that a person must look at.
 
-    `reasons` are codes, comma-separated; `state` is open, approved or rejected.
+    `reasons` are codes, comma-separated; `state` is open, approved or rejected, and `acted_at` is when the
+    worker did what was decided. `sealed_report` is what an operator sees (see enrollment/holds.py), sealed
+    with the subject's key.
     """
 
     __tablename__ = "hold"
@@ -264,7 +266,9 @@ class Hold(SQLModel, table=True):
     reasons: str
     state: str = Field(default="open", index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
+    sealed_report: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     decided_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    acted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
 
 class HoldVote(SQLModel, table=True):

@@ -122,7 +122,9 @@ def upgrade() -> None:
     sa.Column("reasons", sa.String(), nullable=False),
     sa.Column("state", sa.String(), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("sealed_report", sa.LargeBinary(), nullable=True),
     sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("acted_at", sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(["subject_id"], ["subject_key.subject_id"], name=op.f("fk_hold_subject_id"), ondelete="CASCADE"),
     sa.PrimaryKeyConstraint("id", name=op.f("pk_hold"))
     )
