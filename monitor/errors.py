@@ -29,7 +29,10 @@
     │   ├── TooLittleSpeech       NoSound, NoSpeech
     │   ├── SeveralVoices
     │   ├── VoiceTooPoor          VoiceNoisy, VoiceClipped
-    │   └── OtherPerson           the samples do not show the same person
+    │   ├── OtherPerson           the samples do not show the same person
+    │   ├── HeicPicture           a picture in a form that is not read here
+    │   ├── GivenBefore           the very same file was given already
+    │   └── TooManySamples        more than one person needs
     ├── AgeError
     │   ├── AgeNotStated          neither a date of birth nor an operator's word
     │   ├── AgeInvalid            no date of birth that a living person can have
@@ -52,7 +55,13 @@
     │   ├── ChannelUncertain      it may have been sent: never repeat by itself
     │   └── ChannelRefused        the other side said no for good
     ├── LinkInvalid               a link in a message is wrong, used or too old
+    ├── UploadError               what a browser sends did not come whole
+    │   ├── UploadBroken          the form is cut off or is none
+    │   ├── UploadTooSlow         it takes longer than a connection is held open
+    │   └── UploadsBusy           too much is on its way at this moment
     ├── SignInNeeded              the page is somebody's: it leads to where one signs in
+    ├── OperatorRefused           no operator has this name and token, or the name cannot be used
+    ├── VoteRefused               a held enrolment is decided already, or this operator voted on it
     ├── NotFound                  no such subject, item, source or finding
     └── DemoFailed                a process of `likeness demo` ended or did not come up
 
@@ -334,6 +343,24 @@ class OtherPerson(SampleError):
     code = "other_person"
 
 
+class HeicPicture(SampleError):
+    """A HEIC or HEIF picture, as some phones store them: no reader for it is here."""
+
+    code = "heic"
+
+
+class GivenBefore(SampleError):
+    """The same bytes were given by the same person already: they add nothing."""
+
+    code = "given_before"
+
+
+class TooManySamples(SampleError):
+    """More samples than anybody needs."""
+
+    code = "too_many_samples"
+
+
 class BudgetInvalid(LikenessError):
     """A budget of false alerts that is no number to keep, or a subject's looser than the operator's."""
 
@@ -472,6 +499,32 @@ class LinkInvalid(LikenessError):
     code = "link_invalid"
 
 
+class UploadError(LikenessError):
+    """What a browser sends did not come whole. Nothing of it is kept."""
+
+    code = "upload"
+
+
+class UploadBroken(UploadError):
+    """The form is cut off, or is none."""
+
+    code = "upload_broken"
+
+
+class UploadTooSlow(UploadError):
+    """It takes longer than a connection is held open for it."""
+
+    code = "upload_too_slow"
+    retryable = True
+
+
+class UploadsBusy(UploadError):
+    """Too much is on its way at this moment, all people together or this one."""
+
+    code = "uploads_busy"
+    retryable = True
+
+
 class SignInNeeded(LikenessError):
     """The page is somebody's own, and nobody who may see it is signed in.
 
@@ -484,6 +537,18 @@ class SignInNeeded(LikenessError):
         """Keep where to be led."""
         super().__init__("sign in to see this page", hint="Open the newest link that we sent you.")
         self.path = path
+
+
+class OperatorRefused(LikenessError):
+    """No operator has this name and token, or a name cannot be an operator's."""
+
+    code = "operator_refused"
+
+
+class VoteRefused(LikenessError):
+    """A held enrolment is decided already, this operator has voted on it before, or no reason was given."""
+
+    code = "vote_refused"
 
 
 class NotFound(LikenessError):
