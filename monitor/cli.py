@@ -27,6 +27,7 @@ GROUPS = {
     "models": ("monitor.commands.models", "Get, list, verify and change the models."),
     "keys": ("monitor.commands.keys", "Make and rotate the key-encryption keys."),
     "subject": ("enrollment.cli", "Enrol, list, show and erase the people watched for."),
+    "operator": ("enrollment.cli_operator", "Who may look at held enrolments."),
     "source": ("crawlers.cli", "The web sites and feeds to watch."),
     "item": ("monitor.commands.item", "What happened to one media item; try it again."),
     "budget": ("monitor.commands.budget", "How many false alerts are allowed, and what came of it."),
