@@ -142,8 +142,13 @@ def load(engine: Engine, hold: Hold) -> Work:
     return _work(row, row.attempts)
 
 
-def heartbeat(engine: Engine, owner: str, lease_s: float, name: str = "") -> None:
-    """Renew every lease that `owner` holds, and its sign of life: the row `name` in Lease."""
+def heartbeat(
+    engine: Engine, owner: str, lease_s: float, name: str = "", gallery_seq: int | None = None
+) -> None:
+    """Renew every lease that `owner` holds, and its sign of life: the row `name` in Lease.
+
+    `gallery_seq` is the number up to which the worker's gallery has followed the ledger.
+    """
     until = utc_now() + timedelta(seconds=lease_s)
     with writing(engine) as session:
         session.execute(
@@ -152,7 +157,14 @@ def heartbeat(engine: Engine, owner: str, lease_s: float, name: str = "") -> Non
             .values(lease_until=until)
         )
         if name:
-            session.merge(Lease(name=name, owner=owner, until=until))
+            session.merge(Lease(name=name, owner=owner, until=until, gallery_seq=gallery_seq))
+
+
+def followed(session: Session, seq: int) -> tuple[int, int]:
+    """Count the workers that live, and those of them whose gallery has followed the ledger to `seq`."""
+    alive = (col(Lease.name).startswith(WORKER), col(Lease.until) > utc_now())
+    reached = session.exec(select(Lease.gallery_seq).where(*alive)).all()
+    return len(reached), sum(one is not None and one >= seq for one in reached)
 
 
 def goodbye(engine: Engine, owner: str, name: str = "") -> None:

@@ -58,6 +58,9 @@ ENDS_LOOK_S = 0.02
 PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
 
+NEWS_EVERY_S = 0.2
+"""How soon a worker says that its gallery has followed the ledger further: somebody who left waits to hear it."""
+
 NO_LEDGER = (SQLAlchemyError, StorageFull)
 """What is raised where the database does not answer, or has no room."""
 
@@ -234,11 +237,18 @@ class Crew:
     def _pulse(self) -> None:
         wait = self._lease_s / PULSES_PER_LEASE
         while True:
-            began = time.monotonic()
+            began, seq = time.monotonic(), self._followed()
             name = self._name if self._tools.gallery.ready else ""
             try:
-                claims.heartbeat(self._tools.engine, self._owner, self._lease_s, name)
+                claims.heartbeat(self._tools.engine, self._owner, self._lease_s, name, seq)
             except NO_LEDGER as exc:
                 log.warning("no_pulse", error=type(exc).__name__)
-            if self._quiet.wait(max(0.0, wait - (time.monotonic() - began))):
+            while (left := wait - (time.monotonic() - began)) > 0 and self._followed() == seq:
+                if self._quiet.wait(min(left, NEWS_EVERY_S)):
+                    return
+            if self._quiet.wait(0.0):
                 return
+
+    def _followed(self) -> int:
+        """Say up to which number every gallery here has followed the ledger."""
+        return min(side.gallery.seq for side in self._tools.sides)

@@ -1,8 +1,8 @@
 """The gallery: everybody enrolled, in memory, as fresh as the ledger.
 
 It opens the sealed templates of one pack, keeps them in FlatSets, one per modality, and follows the
-events of the ledger: a new template is searchable within 2 s in every process, an erased subject is
-gone within 1 s. Nothing of it is ever on disk in the clear. `alive` asks the ledger itself whether a
+events of the ledger: a new template is searchable within 2 s in every process, an erased or paused subject
+is gone within 1 s. Nothing of it is ever on disk in the clear. `alive` asks the ledger itself whether a
 matched subject still exists, so that an erasure holds from its commit on.
 """
 
@@ -109,8 +109,11 @@ class Gallery:
 
     @property
     def seq(self) -> int:
-        """The number up to which every event of the ledger is in the gallery."""
-        return self._tail.seq
+        """The number up to which every event of the ledger is in the gallery.
+
+        It passes an erasure only when a search with the subject's own vector no longer found them.
+        """
+        return self._tail.seq if self._loaded else 0
 
     @property
     def sizes(self) -> dict[Modality, int]:
@@ -225,6 +228,11 @@ class Gallery:
         except SQLAlchemyError as exc:
             msg = "the gallery cannot read the ledger"
             raise GalleryNotReady(msg, hint="The database does not answer; the item is tried again.") from exc
+        except GalleryNotReady:  # somebody who left was still found: what is held is not to be believed
+            self._loaded = False
+            for held in self._sets.values():
+                held.clear()
+            raise
         self._loaded, self._followed_at = True, looked_at
         return changes
 
@@ -244,7 +252,7 @@ class Gallery:
             with reading(self._engine) as session:
                 batch = self._tail.read(session)
                 added = [one.template_id for one in batch.events if one.kind == "add" and one.template_id]
-                rows = rows_of(session, self._models, added)
+                rows = rows_of(session, self._models, added, paused=False)
                 learnt = [one.template_id for one in batch.events if one.kind == "learn" and one.template_id]
                 known = lookalikes.rows_of(session, self._models, learnt)
             changes += self._erase(batch) + self._add(rows) + self._learn(known)
@@ -254,12 +262,14 @@ class Gallery:
 
     def _erase(self, batch: Batch) -> int:
         erased = [SubjectId(event.subject_id) for event in batch.events if event.kind == "erase"]
+        paused = [SubjectId(event.subject_id) for event in batch.events if event.kind == "pause"]
         unlearnt = [one.template_id for one in batch.events if one.kind == "unlearn" and one.template_id]
         gone = sum(held.unlearn(one) for one in unlearnt for held in self._sets.values())
         for event in batch.events:
             if event.kind == "drop" and event.template_id:
                 who = SubjectId(event.subject_id)
                 gone += sum(held.drop(who, event.template_id) for held in self._sets.values())
+        gone += sum(held.leave(subject_id) for subject_id in paused for held in self._sets.values())
         return gone + sum(held.remove(subject_id) for subject_id in erased for held in self._sets.values())
 
     def _learn(self, rows: Sequence[SealedLookalike]) -> int:

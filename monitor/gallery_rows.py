@@ -17,11 +17,12 @@ from monitor import log as logs
 from monitor.db import reading
 from monitor.errors import SubjectErased, Tampered
 from monitor.gallery_shelves import unit_rows
-from monitor.tables import GalleryEvent, SubjectKey, Template
+from monitor.tables import GalleryEvent, Lookalike, SubjectKey, Template
 from monitor.values import Modality, ModelId, SubjectId, TemplateId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
     from sqlalchemy import Engine
@@ -127,12 +128,52 @@ def tombstone(session: Session, subject_id: SubjectId) -> None:
     session.add(GalleryEvent(kind="erase", subject_id=subject_id))
 
 
+def pause(session: Session, subject_id: SubjectId, at: datetime) -> bool:
+    """Take a subject out of all galleries until `unpause`, in the caller's transaction; the rows stay sealed.
+
+    Says whether that was new. Raises SubjectErased when the subject has no key.
+    """
+    key = _locked_key(session, subject_id)
+    if key.paused_at is not None:
+        return False
+    key.paused_at = at
+    session.add(GalleryEvent(kind="pause", subject_id=subject_id))
+    return True
+
+
+def unpause(session: Session, subject_id: SubjectId) -> bool:
+    """Put a paused subject's templates and lookalikes back, in the caller's transaction.
+
+    Says whether the subject was paused. Raises SubjectErased when the subject has no key.
+    """
+    key = _locked_key(session, subject_id)
+    if key.paused_at is None:
+        return False
+    key.paused_at = None
+    session.flush()
+    for kind, table in (("add", Template), ("learn", Lookalike)):
+        ids = select(col(table.id)).where(col(table.subject_id) == subject_id).order_by(col(table.id))
+        for (one,) in session.connection().execute(ids).all():
+            session.add(GalleryEvent(kind=kind, subject_id=subject_id, template_id=one))
+    return True
+
+
+def _locked_key(session: Session, subject_id: SubjectId) -> SubjectKey:
+    row = session.get(SubjectKey, subject_id, with_for_update=True)
+    if row is None:
+        msg = f"subject {subject_id} was erased (or never was)"
+        raise SubjectErased(msg)
+    return row
+
+
 def alive(session: Session, subject_ids: Iterable[SubjectId]) -> set[SubjectId]:
-    """Give those who are not erased, by the ledger itself: asked before anything is said of a match."""
+    """Give those who are neither erased nor paused, by the ledger itself: asked before a match is told."""
     wanted = list(dict.fromkeys(subject_ids))
     found: set[SubjectId] = set()
     for part in _parts(wanted):
-        query = select(col(SubjectKey.subject_id)).where(col(SubjectKey.subject_id).in_(part))
+        query = select(col(SubjectKey.subject_id)).where(
+            col(SubjectKey.subject_id).in_(part), col(SubjectKey.paused_at).is_(None)
+        )
         found.update(SubjectId(one) for (one,) in session.connection().execute(query))
     return found
 
@@ -153,7 +194,8 @@ def pages(engine: Engine, models: Models) -> Iterator[list[SealedRow]]:
 
 def _keys_after(session: Session, after: str) -> dict[str, tuple[bytes, str]]:
     parts = (col(SubjectKey.subject_id), col(SubjectKey.wrapped), col(SubjectKey.kek_id))
-    query = select(*parts).where(parts[0] > after).order_by(parts[0]).limit(PAGE)
+    watched = (parts[0] > after, col(SubjectKey.paused_at).is_(None))
+    query = select(*parts).where(*watched).order_by(parts[0]).limit(PAGE)
     return {row[0]: (row[1], row[2]) for row in session.connection().execute(query)}
 
 
@@ -173,10 +215,17 @@ def _is_held(models: Models, row: SealedRow) -> bool:
     )
 
 
-def rows_of(session: Session, models: Models, template_ids: Sequence[str]) -> list[SealedRow]:
-    """Read the sealed templates of these models and ids that are still there, subject by subject."""
+def rows_of(
+    session: Session, models: Models, template_ids: Sequence[str], *, paused: bool = True
+) -> list[SealedRow]:
+    """Read the sealed templates of these models and ids that are still there, subject by subject.
+
+    Without `paused` those of paused subjects are left out.
+    """
     key = (col(SubjectKey.wrapped), col(SubjectKey.kek_id))
     query = select(*_PARTS, *key).join(SubjectKey, col(SubjectKey.subject_id) == col(Template.subject_id))
+    if not paused:
+        query = query.where(col(SubjectKey.paused_at).is_(None))
     rows: list[SealedRow] = []
     for part in _parts(template_ids):
         found = session.connection().execute(query.where(col(Template.id).in_(part)))

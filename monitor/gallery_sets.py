@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Never
 import faiss
 import numpy as np
 
-from monitor.errors import ModelMismatch
+from monitor.errors import GalleryNotReady, ModelMismatch
 from monitor.gallery_shelves import Rows, Shelves, Turnstile, unit_rows
 from monitor.values import TemplateId
 
@@ -45,6 +45,10 @@ but takes every core, and on a busy one waits 8 to 16 ms for them (2 cores, FAIS
 
 LOOKS = 2
 """Looks per search: a second one when a subject was erased during the first, so that k come back."""
+
+
+CANARY_NEAREST = 10
+"""How many of the nearest are looked through for somebody who was taken out: they would be the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +149,17 @@ class FlatSets:
         """Erase a subject for good, lookalikes and all, and give how many templates went.
 
         From the first line on no search returns the subject, also one that is running; at the end the
-        bytes of the vectors are overwritten.
+        bytes of the vectors are overwritten. Raises GalleryNotReady where a search with the subject's own
+        vector still finds the subject afterwards.
         """
         self._erased.add(subject_id)
+        return self.leave(subject_id)
+
+    def leave(self, subject_id: SubjectId) -> int:
+        """Take a subject out, who may come back, and give how many templates went. Raises as `remove`.
+
+        A search that is running may still return the subject.
+        """
         with self._turnstile.exclusive():
             own = self._sets.pop(subject_id, None)
             if own is None:
@@ -159,8 +171,20 @@ class FlatSets:
             own.exemplars.wipe()
             own.lookalikes.wipe()
             if own.row >= 0:
+                self._scratch[:] = self._centroids.row(own.row)
                 self._close_gap(own.row)
+                self._refuse_to_find(subject_id)
             return gone
+
+    def _refuse_to_find(self, subject_id: SubjectId) -> None:
+        """Search with the vector in the scratch row, as if it had been seen somewhere, and wipe it."""
+        try:
+            rows = self._nearest(self._scratch[None], CANARY_NEAREST)[1] if self._subjects else ()
+        finally:
+            self._scratch[:] = 0
+        if any(self._subjects[row] == subject_id for line in rows for row in line):
+            msg = f"subject {subject_id} was taken out of the gallery and is still found"
+            raise GalleryNotReady(msg, hint="The gallery is loaded anew; report this as a fault.")
 
     def drop(self, subject_id: SubjectId, template_id: str) -> bool:
         """Overwrite one template of a subject and say whether it was here; the rest of the set stays."""
