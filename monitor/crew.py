@@ -59,7 +59,7 @@ PULSES_PER_LEASE = 4
 """Two pulses may be lost before a lease runs out."""
 
 NEWS_EVERY_S = 0.2
-"""How soon a worker says that its gallery has followed the ledger further: somebody who left waits to hear it."""
+"""How soon a worker says that its gallery has followed further: somebody who left waits to hear it."""
 
 NO_LEDGER = (SQLAlchemyError, StorageFull)
 """What is raised where the database does not answer, or has no room."""
