@@ -36,7 +36,10 @@ LOCAL_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class SmtpEmail:
-    """One SMTP server, one sender address. A connection per message: alerts are few."""
+    """One SMTP server, one sender. A connection per message: alerts are few.
+
+    `sender_name` stands before an address that comes without a name of its own.
+    """
 
     host: str
     port: int
@@ -44,6 +47,7 @@ class SmtpEmail:
     tls: Literal["starttls", "tls", "none"] = "starttls"
     user: str = ""
     password: str = field(default="", repr=False)
+    sender_name: str = ""
     timeout_s: float = TIMEOUT_S
     tls_context: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
 
@@ -63,6 +67,7 @@ class SmtpEmail:
             tls=settings.smtp_tls,
             user=settings.smtp_user,
             password=settings.smtp_password.get_secret_value() if settings.smtp_password else "",
+            sender_name=settings.mail_name,
         )
 
     @property
@@ -91,7 +96,8 @@ class SmtpEmail:
 
     def _compose(self, message: Message) -> EmailMessage:
         mail = EmailMessage(policy=SMTP)
-        mail["From"] = formataddr(parseaddr(self.sender))
+        named, address = parseaddr(self.sender)
+        mail["From"] = formataddr((named or self.sender_name, address))
         mail["To"] = _ascii(message.to)
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(utc_now())
