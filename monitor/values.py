@@ -254,7 +254,8 @@ class Appearances:
 class Probe:
     """The vectors of one appearance. They live in memory for one comparison and are never stored.
 
-    `vectors` is (n, d) float32, each row of length 1; `qualities` is (n,) float32 in [0, 1].
+    `vectors` is (n, d) float32, each row of length 1; `qualities` is (n,) float32 in [0, 1]. `covered` says
+    that the lower half of the face seems to be covered; only a second look finds out.
     """
 
     appearance: FaceTrack | SpeechTurn
@@ -262,6 +263,7 @@ class Probe:
     model_id: ModelId
     vectors: NDArray[np.float32]
     qualities: NDArray[np.float32]
+    covered: bool = False
 
 
 class Doubt(StrEnum):
@@ -272,6 +274,7 @@ class Doubt(StrEnum):
     FEW_SAMPLES = "few_samples"
     LOOKALIKE = "lookalike"
     OTHER_SPEAKER = "other_speaker"
+    COVERED = "covered"
 
 
 @dataclass(frozen=True, slots=True)

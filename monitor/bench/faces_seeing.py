@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monitor.bench.faces_conditions import Disturbed
     from monitor.bench.people import Labelled
     from monitor.ml.interfaces import FaceDetector, FaceModels
-    from monitor.values import Box, FaceTrack
+    from monitor.values import Box, FaceTrack, Probe
 
 
 class Outcome(IntEnum):
@@ -53,10 +53,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One picture under every condition: `outcomes` (c,), `vectors` (c, d) with NaN where not LOOKED."""
+    """One picture under some conditions: `outcomes` (c,), `vectors` (c, d) with NaN where not LOOKED.
+
+    `covered` (c,) says where the service would say that the lower half of the face is covered.
+    """
 
     outcomes: NDArray[np.int64]
     vectors: NDArray[np.float32]
+    covered: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,18 @@ def see(files: Sequence[Labelled], models: FaceModels) -> Iterator[Seen]:
             yield Seen(DetectedFace(sample.box, sample.landmarks, 1.0), vector, sample.quality)
 
 
-def look(pictures: Sequence[Picture], models: FaceModels) -> Iterator[Looked]:
-    """Look at each picture under every condition, for the same face where it must be by now."""
+def look(pictures: Sequence[Picture], models: FaceModels, conditions: Sequence[str]) -> Iterator[Looked]:
+    """Look at each picture under some conditions, for the same face where it must be by now."""
     for picture in pictures:
         rgb = read_picture(picture.path)
         tracks = [
-            find_again(disturb(rgb, picture.face), picture.face, models.detector)
-            for disturb in CONDITIONS.values()
+            find_again(CONDITIONS[name](rgb, picture.face), picture.face, models.detector)
+            for name in conditions
         ]
         outcomes = np.array([_outcome(track) for track in tracks])
-        yield Looked(outcomes, np.stack(vectors_of(tracks, models, again=True)))
+        probes = _probes(tracks, models, again=True)
+        covered = [probe is not None and probe.covered for probe in probes]
+        yield Looked(outcomes, np.stack(_vectors(probes, models)), np.array(covered))
 
 
 def find_again(picture: Disturbed, face: DetectedFace, detector: FaceDetector) -> FaceTrack | None:
@@ -118,13 +124,24 @@ def vectors_of(
     A track's vector is the quality-weighted mean of its samples, of length 1. `again` gives every track the
     second look that the service gives to those who are enrolled and to those who come near to review.
     """
+    return _vectors(_probes(tracks, models, again=again), models)
+
+
+def _probes(tracks: Sequence[FaceTrack | None], models: FaceModels, *, again: bool) -> list[Probe | None]:
     pack = Pack("bench", "", "", models, None)
     probes = embed(Appearances(tuple(track for track in tracks if track is not None), ()), pack)
     if again:
         probes = tuple(look_again(probe, models) for probe in probes)
-    own = {id(probe.appearance): unit_rows(probe.qualities[None] @ probe.vectors).ravel() for probe in probes}
+    own = {id(probe.appearance): probe for probe in probes}
+    return [own.get(id(track)) for track in tracks]
+
+
+def _vectors(probes: Sequence[Probe | None], models: FaceModels) -> list[NDArray[np.float32]]:
     nothing = np.full(models.recogniser.dimension, np.nan, np.float32)
-    return [own.get(id(track), nothing) for track in tracks]
+    return [
+        nothing if probe is None else unit_rows(probe.qualities[None] @ probe.vectors).ravel()
+        for probe in probes
+    ]
 
 
 def _lifted(track: FaceTrack) -> FaceTrack:

@@ -256,6 +256,8 @@ def _judged(rated: _Rated, speakers: Sequence[Somebody], gallery: Compares, book
         doubts.append(Doubt.LOOKALIKE)
     if seen.best < WEAK:
         doubts.append(Doubt.WEAK)
+    if seen.covered:
+        doubts.append(Doubt.COVERED)
     if _share(rated, gallery) < LEAST_SHARE:
         doubts.append(Doubt.FEW_SAMPLES)
     if seen.modality is Modality.VOICE:

@@ -39,6 +39,10 @@ _RANK = {Band.BELOW: 0, Band.REVIEW: 1, Band.ALERT: 2}
 
 _SAYS: Final = {
     (Modality.FACE, Doubt.WEAK): "The face is small, blurred or turned away.",
+    (
+        Modality.FACE,
+        Doubt.COVERED,
+    ): "The lower half of the face seems to be covered, so only the rest could be compared.",
     (Modality.FACE, Doubt.TIE): "Another enrolled person's face is nearly as similar.",
     (Modality.FACE, Doubt.FEW_SAMPLES): "Most of the frames do not resemble the enrolled face by themselves.",
     (Modality.FACE, Doubt.LOOKALIKE): "The face is nearly as similar to somebody who was said not to be you.",

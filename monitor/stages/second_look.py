@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from monitor.ml.align import CHIP, CHIP_POINTS, align
+from monitor.stages.covering import MOUTH, blanked, is_mouth_hidden
 from monitor.stages.quality import FLOOR
 from monitor.values import FaceTrack
 
@@ -39,6 +40,7 @@ FURTHEST: Final = 0.12
 def look_again(probe: Probe, models: FaceModels) -> Probe:
     """Embed the samples of one face anew, from points that several looks agree on.
 
+    Of the best sample it is seen whether the lower half of the face is covered, at the cost of one more crop.
     Gives the same probe where its chips were not kept.
     """
     track = probe.appearance
@@ -48,7 +50,10 @@ def look_again(probe: Probe, models: FaceModels) -> Probe:
     if len(chips) != len(probe.vectors) or any(chip is None for chip in chips):
         return probe
     crops = [align(chip, points_of(chip, models.detector)) for chip in chips if chip is not None]
-    return replace(probe, vectors=models.recogniser.embed(np.stack(crops)))
+    best = int(probe.qualities.argmax())
+    vectors = models.recogniser.embed(np.stack([*crops, blanked(crops[best], MOUTH)]))
+    covered = is_mouth_hidden(vectors[best], vectors[-1])
+    return replace(probe, vectors=vectors[:-1], covered=covered)
 
 
 def points_of(chip: NDArray[np.uint8], detector: FaceDetector) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ class Somebody:
     """One who appears: a face with its samples, or a speaker with all turns.
 
     `vectors` is (n, d) with `weights` (n,); `mean` is (d,), of length 1. `best` is the best sample's quality.
+    `covered`: the lower half of the face seems to be covered.
     """
 
     modality: Modality
@@ -39,6 +40,7 @@ class Somebody:
     weights: NDArray[np.float32]
     mean: NDArray[np.float32]
     best: float
+    covered: bool = False
 
 
 def everybody(probes: Sequence[Probe]) -> Iterable[list[Somebody]]:
@@ -104,9 +106,8 @@ def somebody(
     vectors = unit_rows(vectors, "a probe")  # each of them: a mean would hide a broken one
     weighed = weights[0] if len(weights) == 1 else np.concatenate(weights)
     best = max(float(p.qualities.max()) for p in probes)
-    return Somebody(
-        first.modality, first.model_id, appearance, vectors, weighed, _mean(vectors, weighed), best
-    )
+    mean, covered = _mean(vectors, weighed), any(p.covered for p in probes)
+    return Somebody(first.modality, first.model_id, appearance, vectors, weighed, mean, best, covered)
 
 
 def _mean(vectors: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:

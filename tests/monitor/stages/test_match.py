@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,6 +138,14 @@ def test_twins_both_go_to_a_human() -> None:
 def test_a_poor_face_goes_to_a_human_however_high_it_scores() -> None:
     (candidate,) = found([seen(near(0, 0.95), quality=0.25)], Enrolled(a=axis(0)))
     assert (candidate.band, candidate.doubts) == (Band.REVIEW, (Doubt.WEAK,))
+
+
+def test_a_covered_face_goes_to_a_human_however_high_it_scores() -> None:
+    def again(probe: Probe) -> Probe:
+        return replace(probe, covered=True)
+
+    (held,) = match([seen(near(0, 0.95))], Enrolled(a=axis(0)), Sheet(), set, again).candidates
+    assert (held.band, held.doubts) == (Band.REVIEW, (Doubt.COVERED,))
 
 
 def test_the_erased_do_not_match() -> None:

@@ -50,6 +50,16 @@ class Reads:
         return np.asarray(colours / np.linalg.norm(colours, axis=1, keepdims=True), np.float32)
 
 
+class Splits(Reads):
+    """A recogniser to which all that counts is whether the lower half is red as the upper one is."""
+
+    def embed(self, aligned: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See FaceRecogniser.embed."""
+        red = aligned[..., 0].astype(np.float32)
+        parts = np.stack([red[:, :76].mean(axis=(1, 2)), red[:, 76:].mean(axis=(1, 2))], axis=1)
+        return np.asarray(parts / np.linalg.norm(parts, axis=1, keepdims=True), np.float32)
+
+
 @dataclass
 class Models:
     """The face half of a pack."""
@@ -118,10 +128,21 @@ def test_every_sample_that_was_compared_is_embedded_anew() -> None:
     models = Models(Finds(), Reads())
     probe = probe_of(sample(), sample(quality=0.05), sample(), vectors=2)
     again = look_again(probe, as_models(models))
-    assert len(models.recogniser.crops) == 2
+    assert len(models.recogniser.crops) == 2 + 1  # one of them once more, without its mouth
     assert again.vectors.shape == probe.vectors.shape
     assert not np.allclose(again.vectors, probe.vectors)
     assert again.appearance is probe.appearance
+
+
+@pytest.mark.parametrize(("mouth", "covered"), [(0, False), (128, True)])
+def test_a_face_that_stays_the_same_without_its_mouth_is_covered(mouth: int, *, covered: bool) -> None:
+    """The face is grey; what lies where the mouth is shows no colour of its own, or one of its own."""
+    chip = np.full((CHIP, CHIP, 3), 128, np.uint8)
+    chip[76 + 24 :, :, 0] = mouth
+    own = replace(sample(), chip=chip)
+    again = look_again(probe_of(own, vectors=1), as_models(Models(Finds(nothing=True), Splits())))
+    assert again.covered is covered
+    assert not probe_of(own, vectors=1).covered
 
 
 def test_a_probe_without_chips_is_left_as_it_is() -> None:
