@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from enrollment.judging import judge_due
 from monitor import log as logs
 from monitor.errors import LikenessError
 
@@ -20,7 +21,7 @@ log = logs.get(__name__)
 LOOK_EVERY_S = 0.2
 """How long what somebody gave waits at most before it is looked at, where nothing else is in the way."""
 
-STEPS: tuple[Callable[[Desk], int], ...] = ()
+STEPS: tuple[Callable[[Desk], int], ...] = (judge_due,)
 """What is done, in this order. Each gives how many rows it dealt with."""
 
 

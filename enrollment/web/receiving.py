@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from monitor.errors import LikenessError, TooLarge, UploadBroken, UploadsBusy, UploadTooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from fastapi import Request
 
@@ -141,25 +141,30 @@ class Receiver:
         )
 
 
-async def _chunks(request: Request, limits: Limits) -> Any:  # noqa: ANN401 - an async generator of bytes
+async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes]:
     """Give what comes, as long as it comes in time."""
     until = time.monotonic() + limits.total_s
     stream = request.stream()
+    while (chunk := await _next(stream, min(limits.stall_s, until - time.monotonic()))) is not None:
+        yield chunk
+
+
+async def _next(stream: AsyncGenerator[bytes], within_s: float) -> bytes | None:
+    """Wait for the next bytes; None at the end. Raises UploadTooSlow, UploadBroken."""
+    if within_s <= 0:
+        raise _slow()
     try:
-        while True:
-            left = min(limits.stall_s, until - time.monotonic())
-            if left <= 0:
-                raise TimeoutError
-            async with asyncio.timeout(left):
-                chunk = await anext(stream, None)
-            if chunk is None:
-                return
-            yield chunk
+        async with asyncio.timeout(within_s):
+            return await anext(stream, None)
     except TimeoutError as exc:
-        msg = "the file came too slowly, and was given up"
-        raise UploadTooSlow(msg, hint="Try again nearer to the router, or give a smaller file.") from exc
+        raise _slow() from exc
     except ClientDisconnect as exc:
         raise _broken() from exc
+
+
+def _slow() -> UploadTooSlow:
+    msg = "the file came too slowly, and was given up"
+    return UploadTooSlow(msg, hint="Try again nearer to the router, or give a smaller file.")
 
 
 def _announced(request: Request) -> int:
