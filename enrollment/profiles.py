@@ -38,10 +38,13 @@ def checked_profile(
         msg = "a name, and how identity was checked, are needed"
         raise ContactInvalid(msg, hint='For example: --attest "passport seen in person, J. Weber, 3 May".')
     known = age or DeclaredAge()
-    return Profile(name.strip(), _email(email), _phone(phone), attested.strip(), known.born, known.confirmed)
+    return Profile(
+        name.strip(), checked_email(email), _phone(phone), attested.strip(), known.born, known.confirmed
+    )
 
 
-def _email(text: str) -> str:
+def checked_email(text: str) -> str:
+    """Put an address into its one spelling; empty stays empty. Raises ContactInvalid."""
     if not text:
         return ""
     try:

@@ -14,6 +14,7 @@ from sqlmodel import col, select
 
 from enrollment import references
 from enrollment.profiles import Profile
+from enrollment.standing import Standing
 from enrollment.tables import Erasure, Reference, Subject
 from monitor import audit, crypto, subject_keys
 from monitor.db import reading, writing
@@ -93,7 +94,7 @@ def add(ledger: Ledger, profile: Profile, samples: Sequence[Sample], *, keep: bo
         _references(ledger.blobs, subject_id, public, samples if keep else ()) as kept,
         writing(ledger.engine) as session,
     ):
-        _write(session, ledger, (subject_id, profile), (public, private))
+        create(session, ledger.keks, subject_id, profile, pair=(public, private))
         _write_samples(session, ledger, subject_id, samples, kept)
         _audit(session, ledger.actor, "subject.add", subject_id, samples, len(kept), attested=True)
     return subject_id
@@ -148,19 +149,38 @@ def _attest_more(session: Session, ledger: Ledger, subject_id: SubjectId, attest
     session.add(row)
 
 
-def _write(
-    session: Session, ledger: Ledger, who: tuple[SubjectId, Profile], pair: tuple[bytes, bytes]
+def create(
+    session: Session,
+    keks: KeyEncryptionKeys,
+    subject_id: SubjectId,
+    profile: Profile,
+    *,
+    standing: Standing = Standing.ACTIVE,
+    pair: tuple[bytes, bytes] | None = None,
 ) -> None:
-    subject_id, profile = who
-    key = subject_keys.create(session, ledger.keks, subject_id)
+    """Make the key and the row of a new subject, in the caller's transaction.
+
+    `pair` is the HPKE pair that samples are kept with: public, private; a new one where none is given.
+    """
+    public, private = pair or crypto.new_intake_pair()
+    key = subject_keys.create(session, keks, subject_id)
     row = Subject(
         id=subject_id,
+        status=standing,
         sealed_profile=_sealed(key, subject_id, profile),
-        reference_public=pair[0],
-        sealed_reference_private=crypto.seal(key, pair[1], _context(subject_id, "reference-key")),
+        reference_public=public,
+        sealed_reference_private=crypto.seal(key, private, _context(subject_id, "reference-key")),
     )
     session.add(row)
     session.flush()  # what is kept points at this row
+
+
+def rewrite_profile(
+    session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId, profile: Profile
+) -> None:
+    """Seal a profile anew, in the caller's transaction. Raises SubjectErased."""
+    key = subject_keys.key_of(session, keks, subject_id)
+    session.get_one(Subject, subject_id).sealed_profile = _sealed(key, subject_id, profile)
 
 
 @contextmanager

@@ -55,6 +55,12 @@
     │   ├── ChannelUncertain      it may have been sent: never repeat by itself
     │   └── ChannelRefused        the other side said no for good
     ├── LinkInvalid               a link in a message is wrong, used or too old
+    │   ├── LinkTooOld
+    │   └── LinkUsed
+    ├── EnrolmentClosed           only the operator enrols here, and nobody has this address
+    ├── TooOften                  asked more often than is allowed: later again
+    ├── CodeInvalid               a code is wrong, too old, or was tried too often
+    ├── PasskeyInvalid            a passkey could not be made or shown
     ├── UploadError               what a browser sends did not come whole
     │   ├── UploadBroken          the form is cut off or is none
     │   ├── UploadTooSlow         it takes longer than a connection is held open
@@ -497,6 +503,43 @@ class LinkInvalid(LikenessError):
     """A link in a message is wrong, already used, or too old."""
 
     code = "link_invalid"
+
+
+class LinkTooOld(LinkInvalid):
+    """A link that was right once; the same address can be sent a fresh one."""
+
+    code = "link_too_old"
+
+
+class LinkUsed(LinkInvalid):
+    """A link that was used already; the same address can be sent a fresh one."""
+
+    code = "link_used"
+
+
+class EnrolmentClosed(LikenessError):
+    """Only the operator enrols here, and nobody who is enrolled has this address."""
+
+    code = "enrolment_closed"
+
+
+class TooOften(LikenessError):
+    """Something was asked more often than is allowed. Nothing was done."""
+
+    code = "too_often"
+    retryable = True
+
+
+class CodeInvalid(LikenessError):
+    """A code is wrong, too old, or was tried too often."""
+
+    code = "code_invalid"
+
+
+class PasskeyInvalid(LikenessError):
+    """A passkey could not be made or shown: another one, another challenge, or no user behind it."""
+
+    code = "passkey_invalid"
 
 
 class UploadError(LikenessError):
