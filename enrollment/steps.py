@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, func, select
 
+from enrollment.consent_texts import Purpose, current
 from enrollment.standing import Standing
 from enrollment.subjects import profile_of
 from enrollment.tables import Account, Challenge, Consent, GivenSample, Passkey, Subject
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.crypto import KeyEncryptionKeys
     from monitor.values import SubjectId
 
-BIOMETRICS = "biometrics"
+BIOMETRICS = Purpose.BIOMETRICS
 """The purpose of the one consent without which nobody is enrolled (see enrollment/consent.py)."""
 
 
@@ -76,7 +77,7 @@ def progress_of(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId
     done = set()
     if profile.name and profile.born:
         done.add(Step.YOU)
-    if is_given(session, subject_id, BIOMETRICS):
+    if is_given(session, subject_id, BIOMETRICS, current(BIOMETRICS).version):
         done.add(Step.CONSENT)
     done |= _given(session, subject_id)
     if _is_proved(session, subject_id):
@@ -88,10 +89,11 @@ def progress_of(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId
     return Progress(standing, frozenset(done))
 
 
-def is_given(session: Session, subject_id: SubjectId, purpose: str) -> bool:
-    """Say whether a consent is in force: the newest answer to its question is yes."""
-    query = select(Consent.given).where(Consent.subject_id == subject_id, Consent.purpose == purpose)
-    return bool(session.exec(query.order_by(col(Consent.at).desc(), col(Consent.id).desc())).first())
+def is_given(session: Session, subject_id: SubjectId, purpose: str, version: str = "") -> bool:
+    """Say whether a consent is in force: the newest answer to its question is yes, to this text if named."""
+    query = select(Consent).where(Consent.subject_id == subject_id, Consent.purpose == purpose)
+    newest = session.exec(query.order_by(col(Consent.at).desc(), col(Consent.id).desc())).first()
+    return newest is not None and newest.given and version in {"", newest.version}
 
 
 def _given(session: Session, subject_id: SubjectId) -> set[Step]:
