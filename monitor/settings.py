@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     proof_days: int = Field(
         default=365, ge=1, le=3650, description="Days until a person must prove again that it is them."
     )
+    whisper_dir: Path | None = Field(
+        default=None,
+        description=(
+            "Folder of a multilingual Whisper in CTranslate2's form, for spoken digits in other languages "
+            "than English. Empty: the English one that comes with the packs."
+        ),
+    )
     safe_exit_url: str = Field(
         default="https://www.wikipedia.org/",
         description="Where the button that leaves the pages at once leads. Choose a page nobody minds.",
