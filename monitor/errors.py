@@ -68,6 +68,8 @@
     ├── SignInNeeded              the page is somebody's: it leads to where one signs in
     ├── OperatorRefused           no operator has this name and token, or the name cannot be used
     ├── VoteRefused               a held enrolment is decided already, or this operator voted on it
+    ├── DelegateRefused           one's own address, or more people than may see at a time
+    ├── NameInvalid               a name that is empty, too long, or made of what cannot be read
     ├── NotFound                  no such subject, item, source or finding
     └── DemoFailed                a process of `likeness demo` ended or did not come up
 
@@ -592,6 +594,18 @@ class VoteRefused(LikenessError):
     """A held enrolment is decided already, this operator has voted on it before, or no reason was given."""
 
     code = "vote_refused"
+
+
+class DelegateRefused(LikenessError):
+    """One's own address, or more people than may see somebody's findings at a time."""
+
+    code = "delegate_refused"
+
+
+class NameInvalid(LikenessError):
+    """A name that is empty, too long, or made of what cannot be read."""
+
+    code = "name_invalid"
 
 
 class NotFound(LikenessError):
