@@ -223,15 +223,16 @@ class GivenSample(SQLModel, table=True):
 class Challenge(SQLModel, table=True):
     """One challenge: what was drawn, the clip that answered it, and what became of it.
 
-    `state` is drawn, waiting, judging, passed, held, refused, failed or expired. `drawn` is JSON (turns,
-    digits, language). `sealed_report` is what the checks found, for an operator: sealed with the subject's
-    key.
+    `state` is a value of enrollment/identity/proofs.py. `drawn` is JSON (turns, digits, language); `compared`
+    a JSON list: the samples that the clip was held against, or that an operator attested. `sealed_report` is
+    what the checks found, for an operator: sealed with the subject's key.
     """
 
     __tablename__ = "challenge"
     id: str = Field(primary_key=True)
     subject_id: str = Field(sa_column=of_subject())
     drawn: str
+    compared: str = "[]"
     state: str = Field(default="drawn", index=True)
     blob_id: str | None = Field(
         default=None, sa_column=Column(ForeignKey("blob.id", ondelete="SET NULL"), nullable=True)
@@ -253,11 +254,11 @@ class SeenClip(SQLModel, table=True):
 
 
 class Hold(SQLModel, table=True):
-    """An enrolment that a person must look at.
+    """How one start was answered: an enrolment that a person must look at, or one that was let in at once.
 
-    `reasons` are codes, comma-separated; `state` is open, approved or rejected, and `acted_at` is when the
-    worker did what was decided. `sealed_report` is what an operator sees (see enrollment/holds.py), sealed
-    with the subject's key.
+    `state` is clear (let in at once, so that both leave the same number of rows), open, approved or
+    rejected; `acted_at` is when the worker did what was decided. `reasons` are codes, comma-separated.
+    `sealed_report` is what an operator sees (see enrollment/holds.py), sealed with the subject's key.
     """
 
     __tablename__ = "hold"
@@ -272,13 +273,16 @@ class Hold(SQLModel, table=True):
 
 
 class HoldVote(SQLModel, table=True):
-    """What one operator said of one hold. Letting somebody in takes two of them."""
+    """What one operator said of one hold. Letting somebody in takes two of them.
+
+    `sealed_why` is their reason, sealed with the subject's key.
+    """
 
     __tablename__ = "hold_vote"
     hold_id: str = Field(sa_column=Column(ForeignKey("hold.id", ondelete="CASCADE"), primary_key=True))
     operator: str = Field(primary_key=True)
     approve: bool
-    why: str
+    sealed_why: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 

@@ -66,6 +66,9 @@
     │   ├── UploadTooSlow         it takes longer than a connection is held open
     │   └── UploadsBusy           too much is on its way at this moment
     ├── SignInNeeded              the page is somebody's: it leads to where one signs in
+    ├── ChallengeError
+    │   ├── ChallengeOver         drawn too long ago, answered already, or replaced by a newer one
+    │   └── ChallengeTooEarly     there are no samples yet that a clip could be held against
     ├── OperatorRefused           no operator has this name and token, or the name cannot be used
     ├── VoteRefused               a held enrolment is decided already, or this operator voted on it
     ├── DelegateRefused           one's own address, or more people than may see at a time
@@ -582,6 +585,24 @@ class SignInNeeded(LikenessError):
         """Keep where to be led."""
         super().__init__("sign in to see this page", hint="Open the newest link that we sent you.")
         self.path = path
+
+
+class ChallengeError(LikenessError):
+    """Something about the challenge by which a person shows that it is them."""
+
+    code = "challenge"
+
+
+class ChallengeOver(ChallengeError):
+    """A clip came for a challenge that is over: too old, answered already, replaced, or another person's."""
+
+    code = "challenge_over"
+
+
+class ChallengeTooEarly(ChallengeError):
+    """There are no usable samples of face and voice yet that a clip could be held against."""
+
+    code = "challenge_too_early"
 
 
 class OperatorRefused(LikenessError):

@@ -198,6 +198,7 @@ def upgrade() -> None:
     sa.Column("id", sa.String(), nullable=False),
     sa.Column("subject_id", sa.String(), nullable=False),
     sa.Column("drawn", sa.String(), nullable=False),
+    sa.Column("compared", sa.String(), nullable=False),
     sa.Column("state", sa.String(), nullable=False),
     sa.Column("blob_id", sa.String(), nullable=True),
     sa.Column("sealed_report", sa.LargeBinary(), nullable=True),
@@ -243,7 +244,7 @@ def upgrade() -> None:
     sa.Column("hold_id", sa.String(), nullable=False),
     sa.Column("operator", sa.String(), nullable=False),
     sa.Column("approve", sa.Boolean(), nullable=False),
-    sa.Column("why", sa.String(), nullable=False),
+    sa.Column("sealed_why", sa.LargeBinary(), nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(["hold_id"], ["hold.id"], name=op.f("fk_hold_vote_hold_id"), ondelete="CASCADE"),
     sa.PrimaryKeyConstraint("hold_id", "operator", name=op.f("pk_hold_vote"))
