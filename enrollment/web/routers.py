@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from enrollment.web.guide import GuidePage
+from enrollment.web.samples import SamplePages
+
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
@@ -12,5 +15,7 @@ if TYPE_CHECKING:
 
 def routers(frame: Frame) -> list[APIRouter]:
     """Give the routes of every page."""
-    del frame
-    return []
+    pages: list[APIRouter] = []
+    if frame.settings.enrolment == "open":
+        pages += [SamplePages(frame).router(), GuidePage(frame).router()]
+    return pages
