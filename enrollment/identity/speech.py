@@ -1,0 +1,141 @@
+"""The voice of a clip: is it the person's, does one person speak, and when. `hear_voice` gives the signs.
+
+What is compared: all speech of the clip, in one piece, with the mean of the person's voice samples. Digits
+said one by one sound less like read sentences than sentences do among themselves, so the bounds here are
+not those of a match in a crawled item: see `SAME` and `NEAR`.
+
+Speech that was made by another person, or by text-to-speech in a voice of its own, is told by the voice. A
+cloned voice that says the digits drawn is NOT: that takes a scorer of synthetic speech (`Scores`), and until
+there is one the report names the check as not made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from enrollment.identity.signs import Outcome, Sign
+from monitor.stages.speakers import (
+    CELL_S,
+    Windows,
+    embed_windows,
+    place_windows,
+    sound_of,
+    speech_cells,
+    tell_apart,
+)
+from monitor.values import SAMPLE_RATE, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.ml.interfaces import VoiceModels
+    from monitor.values import Sound
+
+SPEECH, VOICE, SPEAKERS, SYNTHETIC = "speech", "voice", "speakers", "synthetic_voice"
+"""Names of the checks."""
+
+LEAST_S: Final = 1.0
+"""Seconds of speech below which nothing is compared. Six digits in a hurry take 1.7."""
+
+SAME: Final = 1.0
+"""Part of the review threshold of the pack from which the voice is the person's: 0.53 for CAM++. The most
+alike of 648 pairs of two people, digits against sentences, had 0.40 (five recorded speakers of Asterisk's
+prompts and five readers of LibriSpeech, half of the digits by Opus at 12 kbit/s, 2026-11)."""
+
+NEAR: Final = 0.57
+"""Part of it below which it is somebody else's: 0.30. Between the two a person looks. Of 78 pairs of one
+person the least alike, a studio speaker who sings his digits, had 0.31; 18 were below SAME (as above)."""
+
+OTHER_S: Final = 0.8
+"""Seconds of the clip that another voice may seem to have: two digits. Single short words are told apart
+badly, so a few of them are no second speaker."""
+
+ENVELOPE_S: Final = 0.02
+"""Seconds of one value of the envelope of the sound."""
+
+
+class Scores(Protocol):
+    """A scorer of synthetic speech."""
+
+    def score(self, sound: Sound) -> Sign | None:
+        """Say what it finds; None where it abstains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Where somebody speaks in a clip, in order, and what the checks say of it."""
+
+    spans: tuple[Span, ...]
+    signs: tuple[Sign, ...]
+    not_made: tuple[str, ...] = ()
+
+
+def hear_voice(
+    sound: Sound | None, models: VoiceModels, own: NDArray[np.float32], scorer: Scores | None = None
+) -> Spoken:
+    """Compare the voice of a clip with the person's own.
+
+    `own` is (n, d) float32, rows of length 1: their voice samples, of these models. Signs: `speech` (seconds
+    of it; fail `no_sound`, `too_little_speech`), `voice` (cosine; doubt `voice_unsure`, fail `voice_other`)
+    and `speakers` (seconds of other voices; doubt `several_speakers`). Raises ValueError for no samples.
+    """
+    if not len(own):
+        msg = "there is no voice to compare with"
+        raise ValueError(msg)
+    if sound is None:
+        return Spoken((), (Sign(SPEECH, Outcome.FAIL, "no_sound", 0.0),))
+    spans = models.detector.speech(sound)
+    cells = speech_cells(spans, int(sound.seconds / CELL_S))
+    seconds = len(cells) * CELL_S
+    if seconds < LEAST_S:
+        return Spoken(spans, (Sign(SPEECH, Outcome.FAIL, "too_little_speech", seconds),))
+    signs = [
+        Sign(SPEECH, Outcome.PASS, "speech", seconds),
+        _whose(sound, cells, models, own),
+        _speakers(sound, cells, models),
+    ]
+    made = scorer.score(sound) if scorer is not None else None
+    if made is not None:
+        signs.append(made)
+    return Spoken(spans, tuple(signs), () if made is not None else (SYNTHETIC,))
+
+
+def envelope(sound: Sound) -> NDArray[np.float32]:
+    """How loud the sound is, every ENVELOPE_S: (n,) float32, the root of its mean square."""
+    step = round(ENVELOPE_S * SAMPLE_RATE)
+    whole = sound.samples[: len(sound.samples) // step * step].reshape(-1, step)
+    return np.sqrt(np.mean(np.square(whole), axis=1, dtype=np.float64)).astype(np.float32)
+
+
+def _whose(sound: Sound, cells: NDArray[np.int64], models: VoiceModels, own: NDArray[np.float32]) -> Sign:
+    [vector] = models.recogniser.embed([sound_of(sound, cells)])
+    mean = own.mean(axis=0)
+    alike = float(vector @ (mean / np.linalg.norm(mean)))
+    review = models.thresholds.review
+    if alike >= SAME * review:
+        return Sign(VOICE, Outcome.PASS, "voice_same", alike)
+    if alike >= NEAR * review:
+        return Sign(VOICE, Outcome.DOUBT, "voice_unsure", alike)
+    return Sign(VOICE, Outcome.FAIL, "voice_other", alike)
+
+
+def _speakers(sound: Sound, cells: NDArray[np.int64], models: VoiceModels) -> Sign:
+    """Count the seconds that are not the main voice's."""
+    placed = place_windows(cells)
+    if not placed:
+        return Sign(SPEAKERS, Outcome.PASS, "one_speaker", 0.0)
+    who = tell_apart(Windows(placed, embed_windows(sound, placed, models.recogniser)), int(cells[-1]) + 1)
+    others = _seconds_of_others(who)
+    if others > OTHER_S:
+        return Sign(SPEAKERS, Outcome.DOUBT, "several_speakers", others)
+    return Sign(SPEAKERS, Outcome.PASS, "one_speaker", others)
+
+
+def _seconds_of_others(who: NDArray[np.int64]) -> float:
+    counts: Sequence[int] = np.bincount(who[who >= 0]).tolist() if (who >= 0).any() else []
+    return (sum(counts) - max(counts, default=0)) * CELL_S
