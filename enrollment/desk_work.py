@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from enrollment.judging import judge_due
+from enrollment.starting import act_due, start_due
 from monitor import log as logs
 from monitor.errors import LikenessError
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from enrollment.desk import Desk
 
@@ -25,17 +26,32 @@ STEPS: tuple[Callable[[Desk], int], ...] = (judge_due,)
 """What is done, in this order. Each gives how many rows it dealt with."""
 
 
+PROMPT: tuple[Callable[[Desk], int], ...] = (start_due, act_due)
+"""What somebody waits for and takes milliseconds: done beside STEPS, which may be busy with a video."""
+
+
 def keep_working(desk: Desk, stop: threading.Event) -> None:
     """Do every step over and over until `stop` is set; rest where nothing was due."""
-    while not stop.is_set():
-        if not work_once(desk):
-            stop.wait(LOOK_EVERY_S)
+    prompt = threading.Thread(target=_keep_doing, args=(desk, PROMPT, stop), name="desk-prompt")
+    prompt.start()
+    _keep_doing(desk, STEPS, stop)
+    prompt.join()
 
 
 def work_once(desk: Desk) -> int:
     """Do every step once; give how many rows were dealt with. A step that fails is tried again next time."""
+    return _do(desk, (*STEPS, *PROMPT))
+
+
+def _keep_doing(desk: Desk, steps: Iterable[Callable[[Desk], int]], stop: threading.Event) -> None:
+    while not stop.is_set():
+        if not _do(desk, steps):
+            stop.wait(LOOK_EVERY_S)
+
+
+def _do(desk: Desk, steps: Iterable[Callable[[Desk], int]]) -> int:
     done = 0
-    for step in STEPS:
+    for step in steps:
         try:
             done += step(desk)
         except (LikenessError, SQLAlchemyError) as exc:
