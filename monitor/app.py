@@ -42,7 +42,7 @@ from monitor.switching import in_force
 from monitor.tables import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from sqlalchemy import Engine
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -150,15 +150,19 @@ def create_app(settings: Settings) -> FastAPI:
     frame = Frame(engine, keks, BlobStore(settings.blobs), settings, Lookups(engine, keks), links.secret)
     for router in routers(frame):
         app.include_router(router)
-    app.add_api_route("/", _home, response_class=HTMLResponse, include_in_schema=False)
+    home = _home(is_open=settings.enrolment == "open")
+    app.add_api_route("/", home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)
     return app
 
 
-def _home() -> str:
-    """Tell somebody who comes without a link what this is, and nothing about anybody."""
-    page: str = _page("home.html").render()
-    return page
+def _home(*, is_open: bool) -> Callable[[], str]:
+    def home() -> str:
+        """Tell somebody who comes without a link what this is, and nothing about anybody."""
+        page: str = _page("home.html").render(is_open=is_open)
+        return page
+
+    return home
 
 
 def _add_health(app: FastAPI, settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> None:

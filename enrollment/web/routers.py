@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from enrollment.web.begin import BeginPages
 from enrollment.web.guide import GuidePage
 from enrollment.web.samples import SamplePages
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def routers(frame: Frame) -> list[APIRouter]:
     """Give the routes of every page."""
-    pages: list[APIRouter] = []
+    pages: list[APIRouter] = [BeginPages(frame).router()]
     if frame.settings.enrolment == "open":
         pages += [SamplePages(frame).router(), GuidePage(frame).router()]
     return pages

@@ -42,7 +42,7 @@ def serve(
 
     In production, put it behind a proxy that speaks HTTPS, set LIKENESS_PUBLIC_URL to the proxy's address,
     and run `likeness worker` and `likeness scheduler` as processes of their own. `--dev` is for trying
-    things out on one machine: keys that lie beside the data protect nothing.
+    things out on one machine: keys that lie beside the data protect nothing. It opens enrolment by web form.
     """
     from monitor import log
     from monitor.settings import load_settings
@@ -64,7 +64,10 @@ def _wanted(settings: Settings) -> tuple[str, ...]:
 
 
 def dev_environment(settings: Settings, host: str, port: int) -> Mapping[str, str]:
-    """Make keys and secrets that are missing, in the home folder, and give the settings that name them."""
+    """Make keys and secrets that are missing, in the home folder, and give the settings that name them.
+
+    Enrolment by the web form is open unless the setting says otherwise.
+    """
     from monitor.commands.keys import write_new
     from monitor.crypto import new_key_line
 
@@ -81,7 +84,11 @@ def dev_environment(settings: Settings, host: str, port: int) -> Mapping[str, st
             write_new(file, secrets.token_urlsafe(32) + "\n")
         made["LIKENESS_LINK_SECRET"] = file.read_text(encoding="utf-8").strip()
     if "public_url" not in settings.model_fields_set:
-        made["LIKENESS_PUBLIC_URL"] = f"http://{host}:{port}"
+        # By its name where there is one: no browser makes a passkey for a number.
+        named = "localhost" if host == "127.0.0.1" else host
+        made["LIKENESS_PUBLIC_URL"] = f"http://{named}:{port}"
+    if "enrolment" not in settings.model_fields_set:
+        made["LIKENESS_ENROLMENT"] = "open"
     return made
 
 

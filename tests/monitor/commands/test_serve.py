@@ -45,7 +45,8 @@ def test_dev_makes_what_is_missing_once_and_for_its_owner_only(tmp_path: Path) -
     second = serve.dev_environment(chosen, "127.0.0.1", 8801)
 
     assert first == second
-    assert first["LIKENESS_PUBLIC_URL"] == "http://127.0.0.1:8801"
+    assert first["LIKENESS_PUBLIC_URL"] == "http://localhost:8801"
+    assert first["LIKENESS_ENROLMENT"] == "open"
     assert len(first["LIKENESS_LINK_SECRET"]) >= 32
     for name in ("dev-keys", "dev-link-secret"):
         assert (chosen.home / name).stat().st_mode & 0o077 == 0
@@ -57,6 +58,7 @@ def test_dev_leaves_alone_what_is_set(tmp_path: Path) -> None:
         kek=SecretStr("k1:x"),
         link_secret=SecretStr("y" * 40),
         public_url="https://watch.example",
+        enrolment="closed",
     )
 
     assert serve.dev_environment(chosen, "127.0.0.1", 8801) == {}
