@@ -223,16 +223,15 @@ class GivenSample(SQLModel, table=True):
 class Challenge(SQLModel, table=True):
     """One challenge: what was drawn, the clip that answered it, and what became of it.
 
-    `state` is a value of enrollment/identity/proofs.py. `drawn` is JSON (turns, digits, language); `compared`
-    a JSON list: the samples that the clip was held against, or that an operator attested. `sealed_report` is
-    what the checks found, for an operator: sealed with the subject's key.
+    `state` is a value of enrollment/identity/verdict.py. `drawn` is JSON (turns, digits, language; all empty
+    where an operator attested in place of a clip). `sealed_report` is what the checks found, for an operator:
+    sealed with the subject's key.
     """
 
     __tablename__ = "challenge"
     id: str = Field(primary_key=True)
     subject_id: str = Field(sa_column=of_subject())
     drawn: str
-    compared: str = "[]"
     state: str = Field(default="drawn", index=True)
     blob_id: str | None = Field(
         default=None, sa_column=Column(ForeignKey("blob.id", ondelete="SET NULL"), nullable=True)

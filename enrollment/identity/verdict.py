@@ -28,7 +28,7 @@ class State(StrEnum):
                 └─> expired               ├─> refused     some check says no; another one may be drawn
                                           └─> failed      nobody could look; another one may be drawn
 
-    `attested` came about without a clip: an operator made sure in another way.
+    Where an operator made sure in another way it is `passed` at once, and its report says who, and how.
     """
 
     DRAWN = "drawn"
@@ -39,12 +39,9 @@ class State(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     EXPIRED = "expired"
-    ATTESTED = "attested"
 
 
-OPEN: Final = frozenset({State.DRAWN, State.WAITING, State.JUDGING})
-PROVED: Final = frozenset({State.PASSED, State.ATTESTED})
-GOES_ON: Final = PROVED | {State.HELD}
+GOES_ON: Final = frozenset({State.PASSED, State.HELD})
 """With these a person may take the next steps. `held` ones are looked at by an operator before the start."""
 
 _OF: Final[Mapping[Outcome, State]] = {
@@ -110,7 +107,6 @@ def words_of(state: State) -> Words:
     return {
         State.PASSED: THANKS,
         State.HELD: THANKS,
-        State.ATTESTED: THANKS,
         State.REFUSED: AGAIN,
         State.FAILED: NOT_ABLE,
         State.EXPIRED: NOT_ABLE,

@@ -198,7 +198,6 @@ def upgrade() -> None:
     sa.Column("id", sa.String(), nullable=False),
     sa.Column("subject_id", sa.String(), nullable=False),
     sa.Column("drawn", sa.String(), nullable=False),
-    sa.Column("compared", sa.String(), nullable=False),
     sa.Column("state", sa.String(), nullable=False),
     sa.Column("blob_id", sa.String(), nullable=True),
     sa.Column("sealed_report", sa.LargeBinary(), nullable=True),

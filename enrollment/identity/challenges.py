@@ -1,7 +1,7 @@
-"""The rows of challenges: draw one, take its clip in, attest one; and who is proved.
+"""The rows of challenges: draw one, take its clip in, or attest in place of a clip.
 
-A proof holds for the samples that it was held against, and no longer: whoever adds a sample afterwards, or
-gives other ones, shows again that it is them. Else one could pass with one's own face, and then swap it.
+A proof holds for the samples that were there when its challenge was drawn (see enrollment/proofs.py): else
+one could pass with one's own face, and then swap it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlmodel import col, delete, func, select, update
 from enrollment import limits, references
 from enrollment.given import GOOD, UNJUDGED
 from enrollment.identity.draw import FRESH_FOR, Drawn, draw
-from enrollment.identity.verdict import GOES_ON, REPORT, State
+from enrollment.identity.verdict import REPORT, State
 from enrollment.tables import Challenge, GivenSample, SeenClip, Subject
 from monitor import audit, crypto, subject_keys
 from monitor.db import reading, writing
@@ -82,7 +82,7 @@ def begin(
         raise often
     with writing(takers.engine) as session:
         session.get(Subject, subject_id, with_for_update=True)
-        if not compared_now(session, subject_id):
+        if not has_samples(session, subject_id):
             msg = "there are no samples yet that this could be held against"
             raise ChallengeTooEarly(msg, hint="Give pictures of your face and a recording first.")
         if newest(session, subject_id, (State.WAITING, State.JUDGING)) is not None:
@@ -164,43 +164,26 @@ def attest(  # noqa: PLR0913, PLR0917 - who attests what of whom, and when
         if session.get(Subject, subject_id, with_for_update=True) is None:
             msg = f"there is no subject {subject_id}"
             raise NotFound(msg)
-        compared = compared_now(session, subject_id)
-        if not compared:
+        if not has_samples(session, subject_id):
             msg = "this person has not given a usable picture and recording yet"
             raise ChallengeTooEarly(msg, hint="Attest after the samples are there.")
         _expire(session, subject_id, now)
         challenge_id = uuid.uuid4().hex
         key = subject_keys.key_of(session, keks, subject_id)
-        report = json.dumps({"state": State.ATTESTED, "signs": [], "by": actor, "how": how}).encode()
+        report = json.dumps({"state": State.PASSED, "attested by": actor, "how": how, "signs": []}).encode()
         session.add(
             Challenge(
                 id=challenge_id,
                 subject_id=subject_id,
                 drawn=Drawn((), "", "").as_json(),
-                compared=json.dumps(compared),
-                state=State.ATTESTED,
+                state=State.PASSED,
                 sealed_report=crypto.seal(key, report, report_context(subject_id, challenge_id)),
                 drawn_at=now,
                 expires_at=now,
                 ended_at=now,
             )
         )
-        audit.record(session, actor, "challenge.attested", subject_id, samples=len(compared))
-
-
-def proof_of(session: Session, subject_id: SubjectId) -> Challenge | None:
-    """Give the newest proof that holds for every sample a person has now; None where there is none.
-
-    Its state is one of verdict.GOES_ON: who starts enrolments treats `held` as what it says.
-    """
-    rows = session.exec(
-        select(Challenge)
-        .where(Challenge.subject_id == subject_id, col(Challenge.state).in_(GOES_ON))
-        .order_by(col(Challenge.ended_at).desc(), col(Challenge.id))
-    ).all()
-    samples = set(_good(session, subject_id))
-    holding = [row for row in rows if samples <= set(json.loads(row.compared))]
-    return next(iter(holding), None)
+        audit.record(session, actor, "challenge.attested", subject_id)
 
 
 def newest(
@@ -218,11 +201,12 @@ def view_of(row: Challenge, now: datetime) -> ProofView:
     return ProofView(row.id, state, Drawn.of_json(row.drawn), row.expires_at)
 
 
-def compared_now(session: Session, subject_id: SubjectId) -> list[str]:
-    """Name the samples that a clip is held against now; none while face or voice is missing."""
-    good = _good(session, subject_id)
-    modalities = set(good.values())
-    return sorted(good) if modalities >= set(Modality) else []
+def has_samples(session: Session, subject_id: SubjectId) -> bool:
+    """Say whether there are a face and a voice that a clip can be held against."""
+    query = select(GivenSample.modality).where(
+        GivenSample.subject_id == subject_id, col(GivenSample.state).in_(GOOD)
+    )
+    return set(session.exec(query.distinct())) >= set(Modality)
 
 
 def is_waiting_for_samples(session: Session, subject_id: SubjectId) -> bool:
@@ -249,13 +233,6 @@ def report_of(session: Session, keks: KeyEncryptionKeys, row: Challenge) -> byte
 def forget_seen(session: Session, now: datetime) -> None:
     """Delete the digests of clips that are no longer known again."""
     session.connection().execute(delete(SeenClip).where(col(SeenClip.expires_at) <= now))
-
-
-def _good(session: Session, subject_id: SubjectId) -> dict[str, str]:
-    query = select(GivenSample.id, GivenSample.modality).where(
-        GivenSample.subject_id == subject_id, col(GivenSample.state).in_(GOOD)
-    )
-    return dict(session.exec(query).all())
 
 
 def _counted(session: Session, takers: Takers, subject_id: SubjectId, now: datetime) -> bool:
