@@ -103,10 +103,12 @@ class Decoder:
         *,
         frames: bool = True,
         signals: bool = True,
+        limits: DecodeLimits | None = None,
     ) -> Clip:
         """Start to decode `data` and return at once. What is wrong with it is raised by the Clip.
 
-        `frames=False` leaves the pictures out, `signals=False` what the file says about its making.
+        `frames=False` leaves the pictures out, `signals=False` what the file says about its making. `limits`
+        take the place of the decoder's own, for this item.
 
         Raises:
             EmptyMedia: zero bytes.
@@ -115,8 +117,9 @@ class Decoder:
         if not data:
             msg = "the file is empty"
             raise EmptyMedia(msg)
-        job = Job(self._limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
-        return Clip(self._line(data, job), self._limits)
+        limits = limits or self._limits
+        job = Job(limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
+        return Clip(self._line(data, job), limits)
 
     def warm(self) -> None:
         """Start the zygote for pictures, so that it is ready when the first one comes. Returns at once."""
