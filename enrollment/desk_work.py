@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from enrollment.erasure import finish_due
+from enrollment.export import make_due
+from enrollment.identity.check import check_due
 from enrollment.judging import judge_due
+from enrollment.reproof import remind_due
+from enrollment.retention import enforce_due
 from enrollment.starting import act_due, start_due
 from monitor import log as logs
 from monitor.errors import LikenessError
@@ -22,11 +27,11 @@ log = logs.get(__name__)
 LOOK_EVERY_S = 0.2
 """How long what somebody gave waits at most before it is looked at, where nothing else is in the way."""
 
-STEPS: tuple[Callable[[Desk], int], ...] = (judge_due,)
+STEPS: tuple[Callable[[Desk], int], ...] = (judge_due, check_due, make_due, remind_due, enforce_due)
 """What is done, in this order. Each gives how many rows it dealt with."""
 
 
-PROMPT: tuple[Callable[[Desk], int], ...] = (start_due, act_due)
+PROMPT: tuple[Callable[[Desk], int], ...] = (start_due, act_due, finish_due)
 """What somebody waits for and takes milliseconds: done beside STEPS, which may be busy with a video."""
 
 

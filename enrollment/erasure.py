@@ -13,6 +13,7 @@ No receipt is signed before everything that it says has happened.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData, Table, delete, func, inspect, select, text
@@ -20,21 +21,28 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from enrollment import receipts
-from enrollment.tables import Erasure
-from monitor import audit, subject_keys
-from monitor.db import reading, writing
-from monitor.errors import NotFound, StorageError
+from enrollment.standing import is_cooling_off
+from enrollment.tables import Account, Erasure
+from monitor import audit, claims, subject_keys
+from monitor import log as logs
+from monitor.db import reading, utc_now, writing
+from monitor.errors import LikenessError, NotFound, StorageError
 from monitor.gallery_rows import tombstone
-from monitor.tables import BlobRow, Lookalike, SubjectKey
-from monitor.values import BlobId
+from monitor.tables import BlobRow, GalleryEvent, Lookalike, SubjectKey
+from monitor.values import BlobId, SubjectId
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from enrollment.desk import Desk
     from enrollment.receipts import Receipt
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
-    from monitor.values import SubjectId
+
+UNTOLD = frozenset({"template"})
+"""What a receipt does not count where the person left during the cooling-off: it would say who was held."""
+
+log = logs.get(__name__)
 
 SCRUB_WAIT_S = 15
 """How long cutting off the log waits for readers; a gallery's or a page's read takes milliseconds."""
@@ -66,6 +74,55 @@ def erase(
     return receipt
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How far an erasure has come. `workers` live, and `forgot` of them have searched and not found.
+
+    `receipt` is the signed file, or empty while the last copies in the database's log are being cleared.
+    """
+
+    workers: int
+    forgot: int
+    receipt: str
+
+    @property
+    def by_all(self) -> bool:
+        """Whether every worker that runs has forgotten the person."""
+        return self.forgot == self.workers
+
+
+def forgotten(engine: Engine, subject_id: str) -> Forgotten:
+    """Say how far an erasure has come. Raises NotFound where nobody of that id was erased.
+
+    A worker's gallery passes the tombstone only when a search with the person's own vector, made in its
+    memory the moment after they were taken out, did not find them (monitor/gallery_sets.py).
+    """
+    row = _row(engine, SubjectId(subject_id))
+    with reading(engine) as session:
+        gone = select(func.max(col(GalleryEvent.seq))).where(
+            col(GalleryEvent.subject_id) == subject_id, col(GalleryEvent.kind) == "erase"
+        )
+        seq = session.connection().execute(gone).scalar() or 0
+        workers, forgot = claims.followed(session, seq)
+    return Forgotten(workers, forgot, row.receipt or "")
+
+
+def finish_due(desk: Desk) -> int:
+    """Finish erasures that were broken off, or had to wait for the log: a step of the desk. Idempotent."""
+    with reading(desk.engine) as session:
+        unfinished = select(col(Erasure.subject_id)).where(col(Erasure.receipt).is_(None))
+        due = [SubjectId(one) for (one,) in session.connection().execute(unfinished)]
+    done = 0
+    for subject_id in due:
+        try:
+            erase(desk.engine, desk.keks, desk.blobs, subject_id, "worker")
+        except LikenessError as exc:
+            log.warning("erasure_not_finished", subject_id=subject_id, code=exc.code)
+        else:
+            done += 1
+    return done
+
+
 def is_erased(engine: Engine, subject_id: str) -> bool:
     """Say whether the ledger holds nothing of this subject any more: what a receipt claims."""
     with reading(engine) as session:
@@ -80,10 +137,14 @@ def _destroy(engine: Engine, subject_id: SubjectId, actor: str) -> None:
         files = select(col(BlobRow.id)).where(col(BlobRow.subject_id) == subject_id)
         blob_ids = [blob_id for (blob_id,) in connection.execute(files)]
         removed = _rows_of(connection, subject_id)
+        at, account = utc_now(), session.get(Account, subject_id)
+        told = {
+            name: n for name, n in removed.items() if not (name in UNTOLD and is_cooling_off(account, at))
+        }
         tombstone(session, subject_id)
         connection.execute(delete(SubjectKey).where(col(SubjectKey.subject_id) == subject_id))
         _refuse_remains(connection, subject_id)
-        counts = json.dumps(removed | {"files": len(blob_ids)})
+        counts = json.dumps(told | {"files": len(blob_ids)})
         session.add(Erasure(subject_id=subject_id, counts=counts, blobs_left=json.dumps(blob_ids)))
         audit.record(session, actor, "subject.erase", subject_id, rows=sum(removed.values()))
 

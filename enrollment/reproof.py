@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import col, select
 
 from enrollment import letters
+from enrollment.identity.verdict import State as Proof
 from enrollment.letter_words import Button, letter
 from enrollment.standing import Standing
 from enrollment.subjects import profile_of
@@ -88,7 +89,7 @@ def _renew(session: Session, desk: Desk, account: Account, subject: Subject) -> 
         select(Challenge.ended_at)
         .where(
             Challenge.subject_id == account.subject_id,
-            Challenge.state == "passed",
+            Challenge.state == Proof.PASSED,
             col(Challenge.ended_at) >= since,
         )
         .order_by(col(Challenge.ended_at).desc())
