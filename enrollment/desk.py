@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from enrollment.identity.listen import Listener
 from monitor.db import utc_now
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ MOST_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the steps work with. `reader` reads samples, `gallery` and `book` tell who is there already."""
+    """What the steps work with.
+
+    `reader` reads samples, `gallery` and `book` tell who is there already, `listener` hears what is said.
+    """
 
     engine: Engine
     keks: KeyEncryptionKeys
@@ -44,3 +48,4 @@ class Desk:
     gallery: Compares
     book: Book
     now: Callable[[], datetime] = field(default=utc_now)
+    listener: Listener = field(default_factory=Listener)

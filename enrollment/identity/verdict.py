@@ -53,30 +53,33 @@ _OF: Final[Mapping[Outcome, State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the checks of one clip came to. `codes` are those of the signs that are not content."""
+    """What the checks of one clip came to.
+
+    `codes` are those of the signs that are not content, the worst first. `not_made` names the checks for
+    which there is no scorer: nobody shall take their silence for a yes.
+    """
 
     state: State
     codes: tuple[str, ...]
     signs: tuple[Sign, ...]
+    not_made: tuple[str, ...] = ()
 
     def report(self) -> bytes:
         """Write down every sign, for an operator: JSON, to be sealed."""
-        return json.dumps({"state": self.state, "signs": [asdict(sign) for sign in self.signs]}).encode()
+        signs = [asdict(sign) for sign in self.signs]
+        said = {"state": self.state, "codes": self.codes, "signs": signs, "not assessed": self.not_made}
+        return json.dumps(said).encode()
 
 
-def join(signs: tuple[Sign, ...]) -> Verdict:
+def join(signs: tuple[Sign, ...], not_made: tuple[str, ...] = ()) -> Verdict:
     """Join what all checks say: the worst of them counts. Raises ValueError when nothing was checked."""
-    codes = tuple(sign.code for sign in signs if sign.outcome is not Outcome.PASS)
-    return Verdict(_OF[worst(signs)], codes, signs)
-
-
-def codes_of(report: bytes) -> tuple[str, ...]:
-    """Read from an opened report the codes of what was not content, the worst ones first."""
-    signs = json.loads(report)["signs"]
     order = list(Outcome)
-    bad = [one for one in signs if one["outcome"] != Outcome.PASS]
-    bad.sort(key=lambda one: order.index(Outcome(one["outcome"])), reverse=True)
-    return tuple(one["code"] for one in bad)
+    bad = sorted(
+        (sign for sign in signs if sign.outcome is not Outcome.PASS),
+        key=lambda sign: order.index(sign.outcome),
+        reverse=True,
+    )
+    return Verdict(_OF[worst(signs)], tuple(sign.code for sign in bad), signs, not_made)
 
 
 @dataclass(frozen=True, slots=True)
