@@ -15,6 +15,7 @@ from sqlmodel import Session, col, func, select
 from alerts.tables import Alert, AlertBudget, MessageStop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from monitor.values import SubjectId
@@ -36,13 +37,19 @@ SPENT = ("sending", "sent", "uncertain")
 """States of an alert that has cost money, or may have."""
 
 
+def nothing_elsewhere(_session: Session, _now: datetime) -> int:
+    """Count no SMS but those of alerts."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The limits in force."""
+    """The limits in force. `sms_elsewhere` counts the SMS of 24 hours that are no alerts and cost as much."""
 
     burst: int = BURST
     per_hour: float = PER_HOUR
     sms_per_day: int = SMS_PER_DAY
+    sms_elsewhere: Callable[[Session, datetime], int] = nothing_elsewhere
 
 
 def is_stopped(session: Session, subject_id: str, channel: str) -> bool:
@@ -68,7 +75,7 @@ def wait_before(session: Session, alert: Alert, policy: Policy, now: datetime) -
 
     The caller's transaction holds the alert's row and commits the budget together with `sending`.
     """
-    if alert.channel == "sms" and _sms_of_a_day(session, now) >= policy.sms_per_day:
+    if alert.channel == "sms" and _is_spent(session, policy, now):
         return HOUR
     budget = session.get(AlertBudget, (alert.subject_id, alert.channel), with_for_update=True)
     if budget is None:
@@ -88,7 +95,12 @@ def _refilled(budget: AlertBudget, policy: Policy, now: datetime) -> float:
     return min(float(policy.burst), budget.tokens + hours * policy.per_hour)
 
 
-def _sms_of_a_day(session: Session, now: datetime) -> int:
+def _is_spent(session: Session, policy: Policy, now: datetime) -> bool:
+    return sms_of_a_day(session, now) + policy.sms_elsewhere(session, now) >= policy.sms_per_day
+
+
+def sms_of_a_day(session: Session, now: datetime) -> int:
+    """Count the alerts of the last 24 hours that cost money as an SMS, or may have."""
     return session.exec(
         select(func.count())
         .select_from(Alert)

@@ -191,12 +191,13 @@ class _Turn:
 
 
 def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell | None:
-    """Join alerts and enrolment: give what tells all that is due, or None where no channel is set up."""
-    from alerts.channels import channels_from  # noqa: PLC0415 - a scan needs none of this
-    from alerts.interfaces import Contact  # noqa: PLC0415
+    """Join alerts and enrolment: give what sends all that is due, or None where no channel is set up."""
+    from alerts import policy  # noqa: PLC0415 - a scan needs none of this
+    from alerts.channels import channels_from  # noqa: PLC0415
+    from alerts.interfaces import Contact, Message  # noqa: PLC0415
     from alerts.links import Links  # noqa: PLC0415
     from alerts.outbox import tell_due  # noqa: PLC0415
-    from alerts.policy import Policy  # noqa: PLC0415
+    from enrollment import letters  # noqa: PLC0415
     from enrollment.contacts import EnrolledContacts  # noqa: PLC0415
 
     channels = channels_from(settings)
@@ -204,8 +205,15 @@ def teller(settings: Settings, engine: Engine, keks: KeyEncryptionKeys) -> Tell 
         log.warning("nobody_is_told", why="neither LIKENESS_SMTP_HOST nor LIKENESS_TWILIO_ACCOUNT is set")
         return None
     links, contacts = Links.from_settings(settings), EnrolledContacts(engine, keks, Contact)
-    limits = Policy(sms_per_day=settings.sms_per_day)
-    return lambda: tell_due(engine, keks, contacts, channels, links, utc_now(), limits=limits)
+    # SMS cost the same whatever they say: each side counts the other's too.
+    limits = policy.Policy(sms_per_day=settings.sms_per_day, sms_elsewhere=letters.sms_of_a_day)
+    carriers = letters.Carriers(channels, Message, settings.sms_per_day, policy.sms_of_a_day)
+
+    def tell() -> Told:
+        letters.send_due(engine, keks, carriers, utc_now())  # somebody sits there and waits for a link
+        return tell_due(engine, keks, contacts, channels, links, utc_now(), limits=limits)
+
+    return tell
 
 
 class _Rounds:
