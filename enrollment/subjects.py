@@ -149,7 +149,7 @@ def _attest_more(session: Session, ledger: Ledger, subject_id: SubjectId, attest
     session.add(row)
 
 
-def create(
+def create(  # noqa: PLR0913 - what a new subject has
     session: Session,
     keks: KeyEncryptionKeys,
     subject_id: SubjectId,
