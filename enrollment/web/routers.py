@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from enrollment.web.begin import BeginPages
 from enrollment.web.guide import GuidePage
+from enrollment.web.proof import ProofPages
 from enrollment.web.samples import SamplePages
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def routers(frame: Frame) -> list[APIRouter]:
     """Give the routes of every page."""
-    pages: list[APIRouter] = [BeginPages(frame).router()]
+    pages: list[APIRouter] = [BeginPages(frame).router(), ProofPages(frame).router()]
     if frame.settings.enrolment == "open":
         pages += [SamplePages(frame).router(), GuidePage(frame).router()]
     return pages
