@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: a PostgreSQL server and a Chromium. Installs what is missing
+# What the tests need beside Python: a PostgreSQL server, a Chromium, and recordings of spoken digits
+# (CC BY-SA and CC BY: used by the tests, never passed on). Installs what is missing
 # where it can (Debian, as root or with sudo), and says what to do where it cannot.
 set -euo pipefail
 
 missing=()
 command -v postgres >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null || missing+=(postgresql)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+for language in en es fr it ru; do
+  compgen -G "/usr/share/asterisk/sounds/${language}_*/digits/0.g722" >/dev/null || missing+=("asterisk-core-sounds-${language}-g722")
+done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()
