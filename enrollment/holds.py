@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sqlmodel import col, select
 
 from enrollment import operators
+from enrollment.identity.challenges import report_of
 from enrollment.subjects import profile_of
 from enrollment.tables import Challenge, Hold, HoldVote, Reference
 from monitor import audit, crypto, subject_keys
@@ -305,25 +306,17 @@ def _checks(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) ->
         .where(Challenge.subject_id == subject_id, col(Challenge.sealed_report).is_not(None))
         .order_by(col(Challenge.drawn_at).desc())
     ).first()
-    if row is None or row.sealed_report is None:
+    if row is None:
         return ()
     try:
-        with subject_keys.held_key(session, keks, subject_id) as key:
-            context = crypto.Context(subject_id, row.id, "challenge-report")
-            read = json.loads(crypto.unseal(key, row.sealed_report, context))
-    except (KeysError, ValueError):
+        read = json.loads(report_of(session, keks, row) or b"{}")
+        signs = [
+            (sign["check"], f"{sign['outcome']}: {sign['code']} ({sign['score']:.2f})")
+            for sign in read["signs"]
+        ]
+    except (KeysError, ValueError, KeyError, TypeError):
         return (("report", "it does not open"),)
-    return tuple(_lines(read))
-
-
-def _lines(read: object, name: str = "") -> list[tuple[str, str]]:
-    """Lay a report out flat: one line for each value in it."""
-    if isinstance(read, dict):
-        return [line for key, value in read.items() for line in _lines(value, f"{name} {key}".strip())]
-    if isinstance(read, list) and any(isinstance(one, dict | list) for one in read):
-        return [line for number, value in enumerate(read, 1) for line in _lines(value, f"{name} {number}")]
-    said = ", ".join(map(str, read)) if isinstance(read, list) else str(read)
-    return [(name.replace("_", " "), said)]
+    return (*signs, *((one, "could not be assessed") for one in read.get("not assessed", ())))
 
 
 def _votes(

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from enrollment.web.account import AccountPages
 from enrollment.web.begin import BeginPages
+from enrollment.web.consent import ConsentPages
+from enrollment.web.contact import ContactPages
+from enrollment.web.delegates import DelegatePages
 from enrollment.web.guide import GuidePage
+from enrollment.web.leaving import LeavingPages
 from enrollment.web.proof import ProofPages
+from enrollment.web.review import ReviewPages
 from enrollment.web.samples import SamplePages
+from enrollment.web.you import YouPages
+from enrollment.web.start import StartPages
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -17,7 +25,12 @@ if TYPE_CHECKING:
 
 def routers(frame: Frame) -> list[APIRouter]:
     """Give the routes of every page."""
-    pages: list[APIRouter] = [BeginPages(frame).router(), ProofPages(frame).router()]
+    pages: list[APIRouter] = [
+        BeginPages(frame).router(),
+        ProofPages(frame).router(),
+        ReviewPages(frame).router(),
+        StartPages(frame).router(),
+    ]
     if frame.settings.enrolment == "open":
         pages += [SamplePages(frame).router(), GuidePage(frame).router()]
     return pages
