@@ -27,8 +27,9 @@ ACTOR = "subject"
 
 def may_pause(session: Session, subject_id: SubjectId, now: datetime) -> bool:
     """Say whether a pause can begin: during the cooling-off it would tell who was held."""
-    row = _row(session, subject_id)
-    return shown_standing(Standing(row.status), session.get(Account, subject_id), now) in WATCHED
+    row = session.get(Subject, subject_id)
+    account = session.get(Account, subject_id)
+    return row is not None and shown_standing(Standing(row.status), account, now) in WATCHED
 
 
 def pause(session: Session, subject_id: SubjectId, now: datetime) -> bool:
@@ -36,10 +37,11 @@ def pause(session: Session, subject_id: SubjectId, now: datetime) -> bool:
 
     Raises NotFound, SubjectErased.
     """
+    row = _row(session, subject_id)
     if not may_pause(session, subject_id, now):
         return False
     leave_galleries(session, subject_id, now)
-    _row(session, subject_id).status = Standing.PAUSED
+    row.status = Standing.PAUSED
     audit.record(session, ACTOR, "subject.pause", subject_id)
     return True
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, delete, select
 
-from enrollment.tables import Account, WebSession
+from enrollment.tables import Account, Passkey, WebSession
 from monitor.values import SubjectId
 
 if TYPE_CHECKING:
@@ -99,6 +99,13 @@ def note(session: Session, person: Person, now: datetime) -> None:
 def show_second(session: Session, person: Person, now: datetime) -> None:
     """Note that a second factor was shown in this session."""
     session.get_one(WebSession, person.session_id).second_at = now
+
+
+def has_second(session: Session, subject_id: SubjectId) -> bool:
+    """Say whether somebody has a second factor that they could show: a passkey, or a phone."""
+    account = session.get(Account, subject_id)
+    passkey = session.exec(select(Passkey.id).where(Passkey.subject_id == subject_id)).first()
+    return passkey is not None or (account is not None and account.phone_at is not None)
 
 
 def listing(session: Session, person: Person, now: datetime) -> list[SessionView]:

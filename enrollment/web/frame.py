@@ -42,9 +42,17 @@ SIGN_IN = "/enrol"
 """Where somebody without a session begins."""
 
 
+def nothing_elsewhere(_session: Session, _now: datetime) -> int:
+    """Count no text messages but our own."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the pages work with. `secret` signs links; `now` is the clock."""
+    """What the pages work with. `secret` seals links; `now` is the clock.
+
+    `sms_elsewhere` counts the text messages of 24 hours that others sent: all share one spend cap.
+    """
 
     engine: Engine
     keks: KeyEncryptionKeys
@@ -53,6 +61,7 @@ class Frame:
     lookups: Lookups
     secret: str = field(repr=False)
     now: Callable[[], datetime] = utc_now
+    sms_elsewhere: Callable[[Session, datetime], int] = nothing_elsewhere
 
     @property
     def secure(self) -> bool:
@@ -84,6 +93,16 @@ class Frame:
         """Say who asks for a change by a form of ours. Raises SignInNeeded, LinkInvalid."""
         self.refuse_other_sites(request)
         return self.signed_in(request, second=second)
+
+    def careful(self, request: Request) -> Person:
+        """Say who asks for something dangerous: with a second factor, where they have one at all.
+
+        Somebody who never came so far as to add one must be able to leave, too. Raises SignInNeeded.
+        """
+        person = self.signed_in(request)
+        with reading(self.engine) as session:
+            second = sessions.has_second(session, person.subject_id)
+        return self.signed_in(request, second=True) if second else person
 
     def refuse_other_sites(self, request: Request) -> None:
         """Refuse a form that another site sent. Raises LinkInvalid."""
