@@ -14,8 +14,8 @@ from enrollment.web.leaving import LeavingPages
 from enrollment.web.proof import ProofPages
 from enrollment.web.review import ReviewPages
 from enrollment.web.samples import SamplePages
-from enrollment.web.you import YouPages
 from enrollment.web.start import StartPages
+from enrollment.web.you import YouPages
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -31,6 +31,8 @@ def routers(frame: Frame) -> list[APIRouter]:
         ReviewPages(frame).router(),
         StartPages(frame).router(),
     ]
+    rights = (AccountPages, ConsentPages, ContactPages, DelegatePages, LeavingPages, YouPages)
+    pages += [kind(frame).router() for kind in rights]
     if frame.settings.enrolment == "open":
         pages += [SamplePages(frame).router(), GuidePage(frame).router()]
     return pages
