@@ -84,6 +84,20 @@ def nothing_here() -> Words:
     )
 
 
+def way_changed(what: str) -> Words:
+    """Write the letter that says which way in was added or removed."""
+    return letter(
+        (
+            what,
+            (
+                "If that was you, you need not do anything. If it was not, somebody else may have come in: "
+                "open your page, sign out every other browser on the page “Safety”, and remove what is not "
+                "yours."
+            ),
+        )
+    )
+
+
 def code(number: str, minutes: int) -> Words:
     """Write the text message with a code."""
     return Words("", f"Code: {number}. It works for {minutes} minutes. Give it to nobody.")

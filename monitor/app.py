@@ -24,6 +24,7 @@ from sqlmodel import col, select
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
+from alerts import policy
 from alerts.links import Links
 from alerts.web import Pages
 from enrollment.lookups import Lookups
@@ -147,7 +148,15 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(Pages(engine, keks, links, settings.lookalike_days).router())
     if settings.operator_token is not None and settings.operator_token.get_secret_value():
         app.include_router(OperatorPages(engine, settings).router())
-    frame = Frame(engine, keks, BlobStore(settings.blobs), settings, Lookups(engine, keks), links.secret)
+    frame = Frame(
+        engine,
+        keks,
+        BlobStore(settings.blobs),
+        settings,
+        Lookups(engine, keks),
+        links.secret,
+        sms_elsewhere=policy.sms_of_a_day,
+    )
     for router in routers(frame):
         app.include_router(router)
     home = _home(is_open=settings.enrolment == "open")

@@ -24,3 +24,12 @@ def refuse_other_sites(request: Request, public_url: str) -> None:
     if not from_us or (told is None and origin is not None and urlsplit(origin).netloc not in ours):
         msg = "this form was sent from another site"
         raise LinkInvalid(msg)
+
+
+def local_path(text: str, otherwise: str = "/account") -> str:
+    """Give a path of this site that a page was asked to lead on to; anything else becomes `otherwise`.
+
+    Browsers read `//host`, and `/` with a backslash or a control character after it, as another site.
+    """
+    ours = text.startswith("/") and not text.startswith("//")
+    return text if ours and text.isascii() and text.isprintable() and "\\" not in text else otherwise

@@ -14,6 +14,8 @@ from enrollment.web.leaving import LeavingPages
 from enrollment.web.proof import ProofPages
 from enrollment.web.review import ReviewPages
 from enrollment.web.samples import SamplePages
+from enrollment.web.second import SecondPages
+from enrollment.web.security import SecurityPages
 from enrollment.web.start import StartPages
 from enrollment.web.you import YouPages
 
@@ -27,6 +29,8 @@ def routers(frame: Frame) -> list[APIRouter]:
     """Give the routes of every page."""
     pages: list[APIRouter] = [
         BeginPages(frame).router(),
+        SecurityPages(frame).router(),
+        SecondPages(frame).router(),
         ProofPages(frame).router(),
         ReviewPages(frame).router(),
         StartPages(frame).router(),
