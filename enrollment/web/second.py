@@ -38,9 +38,7 @@ class SecondPages:
         router.post("/account/second/code", response_model=None)(self.code)
         return router
 
-    def second_page(
-        self, request: Request, then: str = "/account", fault: str = "", sent: str = ""
-    ) -> Response:
+    def page(self, request: Request, then: str = "/account", fault: str = "", sent: str = "") -> Response:
         """Ask for a second factor; lead on whoever has shown it, or has none yet."""
         person, then = self._frame.signed_in(request), local_path(then)
         with reading(self._frame.engine) as session:
