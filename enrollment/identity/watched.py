@@ -50,7 +50,7 @@ class Seen:
     `landmarks` is (5, 2) float32 in pixels of the frame, in the order of values.DetectedFace; `chip` is
     (160, 160, 3) uint8 RGB (see ml.align.cut_chip). The rest is there for some frames only: `vector` (d,)
     float32 of length 1; `around` (128, 128, 3) uint8 RGB, the face with 2.7 sides of its surroundings;
-    `close` (128, 128) uint8 grey, the middle of the face in the frame's own pixels.
+    `close` (128, 128, 3) uint8 RGB, the middle of the face in the frame's own pixels.
     """
 
     frame: int

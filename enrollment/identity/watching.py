@@ -161,13 +161,9 @@ def _close_up(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     x, y = round((box.x0 + box.x1) / 2), round((box.y0 + box.y1) / 2)
     matrix = np.array([[1, 0, CLOSE_UP_PX / 2 - x], [0, 1, CLOSE_UP_PX / 2 - y]], np.float64)
     piece = cv2.warpAffine(
-        rgb,
-        matrix,
-        (CLOSE_UP_PX, CLOSE_UP_PX),
-        flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_REFLECT_101,
+        rgb, matrix, (CLOSE_UP_PX, CLOSE_UP_PX), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
     )
-    return np.asarray(cv2.cvtColor(piece, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(piece, np.uint8)
 
 
 def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
