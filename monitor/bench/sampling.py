@@ -15,8 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from monitor.bench.people import in_threads, read_people
 from monitor.bench.sound import read_sound, white, with_noise
 from monitor.bench.voices_data import read_speakers
-from monitor.ml.align import align, cut_chip
-from monitor.stages.second_look import points_of
+from monitor.ml.align import align, crop_of, cut_chip
+from monitor.stages.second_look import points_of, settled
 from monitor.stages.straighten import straighten
 from monitor.values import SAMPLE_RATE, Sound
 
@@ -80,15 +80,26 @@ def sample_faces(request: Request, models: FaceModels) -> Samples:
 
 
 def _faces(files: Sequence[Labelled], models: FaceModels) -> Iterator[NDArray[np.float32] | None]:
-    crops = [_crop(file.path, models) for file in files]
-    found = [crop for crop in crops if crop is not None]
-    vectors = iter(models.recogniser.embed(np.stack(found)) if found else ())
-    for crop in crops:
-        yield None if crop is None else next(vectors)
+    """Embed after a second look, as the service does with all who come near a match."""
+    chips = [_chip(file.path, models) for file in files]
+    found = [chip for chip in chips if chip is not None]
+    vectors = iter(_vectors(found, models) if found else ())
+    for chip in chips:
+        yield None if chip is None else next(vectors)
 
 
-def _crop(path: Path, models: FaceModels) -> NDArray[np.uint8] | None:
-    """Cut the face in the middle out after a second look, as the service does with all who come near a match.
+def _vectors(chips: Sequence[NDArray[np.uint8]], models: FaceModels) -> NDArray[np.float32]:
+    second = models.recogniser.embed(
+        np.stack([align(chip, points_of(chip, models.detector)) for chip in chips])
+    )
+    first = (
+        models.recogniser.embed(np.stack([crop_of(chip) for chip in chips])) if models.both_looks else second
+    )
+    return settled(first, second, models)
+
+
+def _chip(path: Path, models: FaceModels) -> NDArray[np.uint8] | None:
+    """Cut the face in the middle out with its surroundings.
 
     None where there is no face, or where the file is no picture.
     """
@@ -102,8 +113,7 @@ def _crop(path: Path, models: FaceModels) -> NDArray[np.uint8] | None:
     if not faces:
         return None
     face = straighten(image, min(faces, key=lambda one: _distance(one, middle)), models.detector)
-    chip = cut_chip(image, face.landmarks)
-    return align(chip, points_of(chip, models.detector))
+    return cut_chip(image, face.landmarks)
 
 
 def _distance(face: DetectedFace, place: NDArray[np.float64]) -> float:

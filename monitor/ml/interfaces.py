@@ -101,12 +101,16 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class FaceModels:
-    """The face half of a pack. `calibration` is None where nobody has measured the recogniser."""
+    """The face half of a pack. `calibration` is None where nobody has measured the recogniser.
+
+    `both_looks`: a face that gets a second look has the mean of both looks' vectors, not the second's alone.
+    """
 
     detector: FaceDetector
     recogniser: FaceRecogniser
     thresholds: Thresholds
     calibration: Calibration | None = None
+    both_looks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

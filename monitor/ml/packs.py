@@ -113,7 +113,7 @@ def _registry_faces(settings: Settings) -> FaceModels:
         mirrored=True,
         batch=BATCHES[settings.device],
     )
-    return FaceModels(detector, recogniser, UNMEASURED)
+    return FaceModels(detector, recogniser, UNMEASURED, both_looks=True)
 
 
 def _edgeface_faces(settings: Settings) -> FaceModels:

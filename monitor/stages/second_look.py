@@ -6,6 +6,10 @@ anew. EdgeFace xs then accepts 98.0 instead of 97.5 % of genuine pairs at FAR 1e
 instead of 97.9 % at FPIR 1 % (LFW A to I, at most four pictures a person, 2026-11). It costs four runs of
 the detector on a small picture: little for the few that are candidates, too much for every stranger.
 Averaging vectors of mirrored and rescaled crops as well gained nothing and was left out.
+
+With fr_feature the vectors of both looks are averaged: each puts the points elsewhere, and it minds that
+more. At FAR 1e-5 it then accepts 92.4 instead of 91.2 % by person, in the open set 94.7 instead of 94.2 % at
+FPIR 1 %, and both halves of the people gain (LFW A to I, 2026-11). EdgeFace does not: 97.5 instead of 97.7 %.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import cv2
 import numpy as np
 
 from monitor.ml.align import CHIP, CHIP_POINTS, align
+from monitor.ml.vectors import unit_rows
 from monitor.stages.covering import MOUTH, blanked, is_mouth_hidden
 from monitor.stages.quality import FLOOR
 from monitor.values import FaceTrack
@@ -51,9 +56,16 @@ def look_again(probe: Probe, models: FaceModels) -> Probe:
         return probe
     crops = [align(chip, points_of(chip, models.detector)) for chip in chips if chip is not None]
     best = int(probe.qualities.argmax())
-    vectors = models.recogniser.embed(np.stack([*crops, blanked(crops[best], MOUTH)]))
-    covered = is_mouth_hidden(vectors[best], vectors[-1])
-    return replace(probe, vectors=vectors[:-1], covered=covered)
+    *vectors, mouthless = models.recogniser.embed(np.stack([*crops, blanked(crops[best], MOUTH)]))
+    covered = is_mouth_hidden(vectors[best], mouthless)
+    return replace(probe, vectors=settled(probe.vectors, np.stack(vectors), models), covered=covered)
+
+
+def settled(
+    first: NDArray[np.float32], second: NDArray[np.float32], models: FaceModels
+) -> NDArray[np.float32]:
+    """Give the vectors that hold after both looks: (n, d) of length 1, as both are."""
+    return unit_rows(first + second) if models.both_looks else second
 
 
 def points_of(chip: NDArray[np.uint8], detector: FaceDetector) -> NDArray[np.float32]:

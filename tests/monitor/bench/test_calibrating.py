@@ -143,7 +143,7 @@ class Reader:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-READERS = type("Models", (), {"detector": Reader(), "recogniser": Reader()})
+READERS = type("Models", (), {"detector": Reader(), "recogniser": Reader(), "both_looks": False})
 
 
 def picture(path: Path, colour: int) -> None:

@@ -66,6 +66,7 @@ class Models:
 
     detector: Finds
     recogniser: Reads
+    both_looks: bool = False
 
 
 def picture() -> NDArray[np.uint8]:
@@ -143,6 +144,15 @@ def test_a_face_that_stays_the_same_without_its_mouth_is_covered(mouth: int, *, 
     again = look_again(probe_of(own, vectors=1), as_models(Models(Finds(nothing=True), Splits())))
     assert again.covered is covered
     assert not probe_of(own, vectors=1).covered
+
+
+def test_where_both_looks_count_the_vectors_are_their_mean() -> None:
+    probe = probe_of(sample(), vectors=1)
+    alone = look_again(probe, as_models(Models(Finds(), Reads()))).vectors
+    both = look_again(probe, as_models(Models(Finds(), Reads(), both_looks=True))).vectors
+    mean = probe.vectors + alone
+    assert np.allclose(both, mean / np.linalg.norm(mean))
+    assert not np.allclose(both, alone, atol=0.01)
 
 
 def test_a_probe_without_chips_is_left_as_it_is() -> None:
