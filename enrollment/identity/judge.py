@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from enrollment.identity.binding import bound
 from enrollment.identity.digits import digits_of, distance
+from enrollment.identity.flatness import depth
+from enrollment.identity.lips import lips
+from enrollment.identity.liveness import liveness, open_liveness
+from enrollment.identity.moire import screen
 from enrollment.identity.signs import Outcome, Sign
-from enrollment.identity.speech import hear_voice
+from enrollment.identity.speech import ENVELOPE_S, Spoken, envelope, hear_voice
+from enrollment.identity.stillness import alive
 from enrollment.identity.turns import turns_done
 from enrollment.identity.verdict import Verdict, join
 from enrollment.identity.watched import FRAMES_PER_SECOND, LONGEST_S
@@ -18,7 +26,6 @@ from monitor.values import MediaKind
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from enrollment.identity.draw import Drawn
@@ -85,18 +92,34 @@ def judge(judges: Judges, clip: bytes, drawn: Drawn, own: Own, now: datetime) ->
     unfit = _unfit(info)
     if unfit is not None:
         return join((unfit,))
-    pictures = picture_signs(watched, drawn, own.faces, faces)
     spoken = hear_voice(sound, voices, own.voices)
-    said = said_sign(judges, sound, drawn, now)
-    return join((*pictures, *spoken.signs, said), spoken.not_made)
+    signs = (
+        *picture_signs(watched, drawn, own.faces, faces),
+        liveness(watched, open_liveness(judges.settings)),
+        lips_sign(watched, sound, spoken),
+        *spoken.signs,
+        said_sign(judges, sound, drawn, now),
+    )
+    return join(signs, spoken.not_made)
 
 
 def picture_signs(
     watched: Watched, drawn: Drawn, own: NDArray[np.float32], models: FaceModels
 ) -> tuple[Sign, ...]:
-    """Make every check of the pictures."""
-    del own, models
-    return (turns_done(watched, drawn.turns),)
+    """Make every check of the pictures alone: what was asked, whose face it is, whether it lives."""
+    return (
+        turns_done(watched, drawn.turns),
+        *bound(watched, own, models.thresholds),
+        depth(watched),
+        screen(watched),
+        *alive(watched),
+    )
+
+
+def lips_sign(watched: Watched, sound: Sound | None, spoken: Spoken) -> Sign:
+    """Hold the lips against the voice."""
+    loud = envelope(sound) if sound is not None else np.zeros(0, np.float32)
+    return lips(watched, loud, ENVELOPE_S, spoken.spans)
 
 
 def said_sign(judges: Judges, sound: Sound | None, drawn: Drawn, now: datetime) -> Sign:
