@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from enrollment import cli_proof, cli_samples
+from enrollment import cli_proof, cli_review, cli_samples
 from enrollment.cli_samples import (
     AsJson,
     FilesCommand,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 cli_samples.register(app)
+cli_review.register(app)
 cli_proof.register(app)
 
 SHORT_ID = 8
