@@ -145,15 +145,18 @@ def _insightface_faces(settings: Settings) -> FaceModels:
 
 
 def _voices(settings: Settings) -> VoiceModels:
+    from monitor.ml.channels import shipped_channel_map  # noqa: PLC0415
     from monitor.ml.voices import CamPlusPlus, Silero  # noqa: PLC0415
 
     vad = "silero_vad_16k_sequence.onnx"
     detector = Silero(_published(vad, "silero_vad_16k", "512-64"), _session(settings, vad))
     if settings.speechbrain_dir is not None:
         return VoiceModels(detector, *_speechbrain(settings.speechbrain_dir, settings.device))
+    channels = shipped_channel_map()
     recogniser = CamPlusPlus(
-        _published("campplus_cn_en_common.pt", "campplus", "fbank80-cmn"),
+        _published("campplus_cn_en_common.pt", "campplus", f"fbank80-cmn-{channels.version}"),
         _session(settings, "campplus_192.onnx"),
+        channels,
     )
     return VoiceModels(detector, recogniser, UNMEASURED)
 

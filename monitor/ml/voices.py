@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from monitor.ml.channels import ChannelMap
     from monitor.values import Sound
 
 WINDOW: Final = 512
@@ -98,10 +99,15 @@ def _regions(probabilities: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class CamPlusPlus:
-    """A VoiceRecogniser over the graph of campplus.py; safe for threads."""
+    """A VoiceRecogniser over the graph of campplus.py; safe for threads.
+
+    `channels` takes out of a vector what a telephone, a codec or noise put in; None where that is being
+    learnt.
+    """
 
     model_id: ModelId
     session: Any
+    channels: ChannelMap | None
     dimension: int = DIMENSION
 
     def embed(self, sounds: Sequence[Sound]) -> NDArray[np.float32]:
@@ -114,7 +120,7 @@ class CamPlusPlus:
             features = np.stack([filter_banks(sounds[i]) for i in places])
             (found,) = self.session.run(None, {"features": features})
             vectors[places] = unit_rows(found)
-        return vectors
+        return vectors if self.channels is None else self.channels(vectors)
 
 
 MAX_TOGETHER: Final = 16
