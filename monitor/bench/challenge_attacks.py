@@ -233,7 +233,8 @@ def _held(page: Picture, yaw_deg: float, pitch_deg: float, bent: float = 0.0) ->
         place = np.stack([eye[0] + far * ray[..., 0], eye[1] + far * ray[..., 1]], axis=-1)
     coarse = (place * height + (width / 2, height / 2)).astype(np.float32)
     full = cv2.resize(coarse, (coarse.shape[1] * 4, coarse.shape[0] * 4))[:height, :width]
-    shown = cv2.remap(page, full, np.empty(0, np.float32), cv2.INTER_LINEAR, borderValue=(96, 92, 88))
+    maps = [np.ascontiguousarray(full[..., axis]) for axis in (0, 1)]
+    shown = cv2.remap(page, maps[0], maps[1], cv2.INTER_LINEAR, borderValue=(96, 92, 88))
     return np.asarray(np.clip(shown.astype(np.float32) * 0.82 + 22, 0, 255), np.uint8)  # ink is no light
 
 

@@ -112,7 +112,10 @@ class Head:
         self.size, self.unit, self.centre = size, unit, centre
         self._light = _light(self.neutral)
         self._piece = _Piece.whole(size, unit, centre)
-        self._body = self._picture(self.neutral, Moment(), 0.0)[0]
+        sharp = self._picture(self.neutral, Moment(), 0.0)[0]
+        room = cv2.GaussianBlur(sharp, (0, 0), unit / 4)  # bystanders in the photograph are not in the room
+        near = self._piece.oval(WIDE * 1.5, HIGH * 1.35, 0.4)
+        self._body = np.asarray(sharp * near + room * (1 - near), np.float32)
         self._piece = _Piece.around(size, unit, centre)
         self._inner = self._piece.oval(WIDE * 1.08, HIGH * 1.05, 0.18)
         self._outside: Grid | None = None
