@@ -107,7 +107,7 @@ def test_every_figure_has_its_name_and_the_same_seed_gives_the_same_numbers(tmp_
         ),
         *(
             f"faces.{kind}_{name}"
-            for kind in ("tar", "looked", "too_poor", "not_found")
+            for kind in ("tar", "looked", "too_poor", "not_found", "said_covered")
             for name in CONDITIONS
         ),
         *(f"faces.{kind}_track_{frames}" for kind in ("tar", "looked") for frames in LENGTHS),
