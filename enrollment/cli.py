@@ -199,6 +199,32 @@ def verify_receipt(
     typer.echo(f"Genuine and true: subject {done.subject_id} was erased at {done.erased_at}.")
 
 
+@app.command("verify-consent")
+def verify_consent(
+    file: Annotated[Path, typer.Argument(help="A signed record of consent, downloaded from the account.")],
+    public_key: Annotated[
+        str, typer.Option(help="Base64 of the service's receipt key, to check without its database.")
+    ] = "",
+) -> None:
+    """Check the signature of a record of consent, and print what was agreed to."""
+    from enrollment import consent
+
+    text = _text_of(file, "this is not a record of consent")
+    if public_key:
+        public = _key_of(public_key)
+    else:
+        from monitor import subject_keys
+        from monitor.ledger import open_ledger
+        from monitor.settings import load_settings
+
+        public = subject_keys.receipt_public(open_ledger(load_settings()))
+    record = consent.verify(text, public)
+    said = "yes" if record.given else "no"
+    typer.echo(f"Genuine: subject {record.subject_id} said {said} at {record.at} to {record.version}.")
+    typer.echo("")
+    typer.echo(record.text)
+
+
 def _warnings(ledger: Ledger, email: str, phone: str) -> list[str]:
     from enrollment import subjects
 
@@ -275,15 +301,14 @@ def _write(path: Path, receipt: Receipt) -> None:
         raise StorageError(msg, hint="Run the same command with another --receipt FILE.") from exc
 
 
-def _text_of(file: Path) -> str:
+def _text_of(file: Path, otherwise: str = "this is not an erasure receipt") -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as exc:
         msg = f"{file} cannot be read: {exc.strerror}"
         raise NotFound(msg) from exc
     except UnicodeDecodeError as exc:
-        msg = "this is not an erasure receipt"
-        raise Tampered(msg) from exc
+        raise Tampered(otherwise) from exc
 
 
 def _key_of(encoded: str) -> bytes:

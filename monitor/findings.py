@@ -19,7 +19,7 @@ from monitor import audit, lookalikes, subject_keys
 from monitor.crypto import Context, KeyEncryptionKeys, seal, unseal
 from monitor.db import one_at_a_time, utc_now, writing
 from monitor.errors import NotFound, Tampered
-from monitor.tables import BlobRow, Evidence, EvidenceLink, Finding, MediaItem, MediaOrigin
+from monitor.tables import BlobRow, Evidence, EvidenceLink, Finding, MediaItem, MediaOrigin, SubjectKey
 from monitor.values import (
     Agreement,
     Band,
@@ -143,11 +143,14 @@ _DETAIL = TypeAdapter(FindingDetail)
 def record(session: Session, keks: KeyEncryptionKeys, draft: Draft) -> FindingId | None:
     """Write finding, evidence and chain link in the caller's transaction.
 
-    Returns the id of the new finding, or None where these models found this subject in this item before. A
-    finding that was held for a human look gives way to one that is sure.
+    Returns the id of the new finding, or None where these models found this subject in this item before, or
+    the subject began a pause since the match. A finding that was held for a human look gives way to one that
+    is sure.
     Raises SubjectErased where the subject is gone: nothing is written then.
     """
     key = subject_keys.key_of(session, keks, draft.subject_id)
+    if session.get_one(SubjectKey, draft.subject_id).paused_at is not None:
+        return None
     known = _known(session, draft.media_id, draft.subject_id, draft.model_id)
     if known is not None and not _surer(known, draft.band):
         return None

@@ -117,7 +117,7 @@ class YouPages:
             born=born,
             language=language if language in heard else heard[0],
             languages=[(code, LANGUAGES[code].name) for code in heard],
-            faults=faults or {},
+            faults={"name": None, "born": None} | (faults or {}),
             minimum=self._frame.settings.minimum_age,
             today=self._frame.now().date().isoformat(),
             longest=LONGEST,
