@@ -17,6 +17,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, delete
 
+from alerts.interfaces import OWNER
 from alerts.tables import Alert, FindingSession, LinkUse
 from monitor.db import reading, utc_now, writing
 from monitor.errors import ConfigError, LinkInvalid
@@ -62,10 +63,12 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A browser that opened a link: whose page it may see, and which one."""
+    """A browser that opened a link, or is signed in: whose page it may see, which one, and who looks."""
 
     subject_id: str
     incident_id: str
+    actor: str = OWNER
+    signed_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@
                              ├─> uncertain        ChannelUncertain, or the sender died while sending
     due ─────────────────────┴─> stopped          the subject wants no messages
 
+Nobody is told before their time: where the address book says "later", incidents are opened and wait.
+
 `sending` is committed before the first byte goes out. Whoever dies after that leaves `sending` behind,
 and since nobody can know how far it came, it becomes `uncertain` and is never repeated by itself.
 `tell_due` is idempotent and safe to run in several processes at once.
@@ -175,13 +177,20 @@ def _starts(due: Sequence[str]) -> range:
 
 def _sort_subject(post: Post, subject_id: SubjectId, due: Sequence[str], now: datetime) -> Counter[str]:
     contact = post.contacts.contact(subject_id)  # before the write lock: it opens the database itself
-    reachable = [one.name for one in post.channels if one.address_of(contact)]
+    told = _is_told_now(post, subject_id, now)
+    reachable = [one.name for one in post.channels if told and one.address_of(contact)]
     with writing(post.engine) as session:
         grouped = incidents.group(session, post.keks, subject_id, due, now)
         wanted = {*grouped.opened, *(one.id for one in incidents.untold(session, subject_id))}
         for incident_id in wanted:
             incidents.ask_for_alerts(session, incident_id, reachable, now)
     return Counter(incidents=len(grouped.opened), merged=grouped.merged, held=grouped.held)
+
+
+def _is_told_now(post: Post, subject_id: SubjectId, now: datetime) -> bool:
+    """Say whether a subject is told yet, and not quiet for now. What waits is told when the time comes."""
+    told_from = post.contacts.told_from(subject_id)
+    return told_from is not None and now >= told_from
 
 
 def _due_alerts(engine: Engine, now: datetime) -> list[str]:
@@ -198,7 +207,7 @@ def _due_alerts(engine: Engine, now: datetime) -> list[str]:
 def _send_one(post: Post, alert_id: str, now: datetime) -> str:
     """Send one alert and give what it counts as; empty where somebody else has it."""
     try:
-        ready = _prepared(post, alert_id)
+        ready = _prepared(post, alert_id, now)
     except (SubjectErased, NotFound):
         return ""
     except KeysError as exc:
@@ -207,7 +216,7 @@ def _send_one(post: Post, alert_id: str, now: datetime) -> str:
     except ChannelRefused as exc:
         return _failed(post.engine, alert_id, exc)
     if ready is None:
-        return ""  # its channel is off here, or the incident was dismissed; it waits
+        return ""  # its channel is off here, the incident was dismissed, or the person is quiet; it waits
     channel, message = ready
     claimed = _claim(post, alert_id, now)
     if claimed != "sending":
@@ -215,7 +224,7 @@ def _send_one(post: Post, alert_id: str, now: datetime) -> str:
     return _deliver(post, alert_id, channel, message, now)
 
 
-def _prepared(post: Post, alert_id: str) -> tuple[Channel, Message] | None:
+def _prepared(post: Post, alert_id: str, now: datetime) -> tuple[Channel, Message] | None:
     """Write the message before the claim: what cannot be written must not look as if it was being sent."""
     with reading(post.engine) as session:
         alert = session.get(Alert, alert_id)
@@ -223,6 +232,9 @@ def _prepared(post: Post, alert_id: str) -> tuple[Channel, Message] | None:
         channel = next((one for one in post.channels if alert and one.name == alert.channel), None)
         if alert is None or incident is None or channel is None or not _is_told(alert, incident):
             return None
+    if not _is_told_now(post, SubjectId(alert.subject_id), now):
+        return None
+    with reading(post.engine) as session:
         views = incidents.findings_of(session, post.keks, incident.id)
     contact = post.contacts.contact(SubjectId(alert.subject_id))
     to = _address(channel, contact)

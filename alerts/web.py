@@ -3,12 +3,16 @@
     GET  /m/TOKEN              the door: the same page for every token, right or wrong
     POST /m/TOKEN              uses the link up, sets a cookie for one incident, leads to it
     POST /m/TOKEN/again        a fresh link to the same address, for a link that is old or used
-    GET  /sightings/ID         what was found, for the browser that holds the cookie
+    GET  /sightings            everything found of whoever is signed in, newest first
+    GET  /sightings/ID         what was found, for the browser that holds the cookie, or is signed in
     GET  /sightings/ID/faces/F the face that was compared, from the sealed evidence
     GET  /sightings/ID/not-me  says what "this is not me" does, and asks; afterwards what became of it
     POST /sightings/ID/not-me  dismisses the incident; POST .../undo takes that back
     POST /sightings/ID/close   ends the session
     GET  /stop/TOKEN           asks; POST stops messages, or starts them again (also RFC 8058's one click)
+
+Whoever has a sign-in of their own (see Gate) is asked for it, and for a second factor, whatever cookie
+the browser holds; delegates read and change nothing.
 
 A form that came from another site is refused, except at /stop: there the token alone decides, because
 mail programs post it themselves.
@@ -20,12 +24,13 @@ from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from sqlmodel import Session, select
 
-from alerts import incidents, policy
+from alerts import incidents, overview, policy
+from alerts.interfaces import OWNER
 from alerts.links import OPEN_FOR, SESSION_FOR, Links, Purpose, Visit, alert_of, end_visit, redeem, visit_of
 from alerts.tables import Alert, Incident, IncidentFinding
 from alerts.words import about_dismissal, sighting_of
@@ -39,6 +44,7 @@ from monitor.values import FindingId, SubjectId
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from alerts.interfaces import Gate
     from monitor.crypto import KeyEncryptionKeys
 
 COOKIE = "page"
@@ -55,8 +61,10 @@ MINUTES = int(SESSION_FOR.total_seconds() // 60)
 class Pages:
     """The routes, over one database, one set of keys and one signer of links."""
 
-    def __init__(self, engine: Engine, keks: KeyEncryptionKeys, links: Links, lookalike_days: int) -> None:
-        self._engine, self._keks, self._links = engine, keks, links
+    def __init__(
+        self, engine: Engine, keks: KeyEncryptionKeys, links: Links, lookalike_days: int, gate: Gate
+    ) -> None:
+        self._engine, self._keks, self._links, self._gate = engine, keks, links, gate
         self._lookalike_days = lookalike_days
         self._secure = links.public_url.startswith("https:")
 
@@ -66,6 +74,7 @@ class Pages:
         router.get("/m/{token}")(self.door)
         router.post("/m/{token}", response_model=None)(self.open)
         router.post("/m/{token}/again")(self.again)
+        router.get("/sightings", response_model=None)(self.listing)
         router.get("/sightings/{incident_id}", response_model=None)(self.sighting)
         router.get("/sightings/{incident_id}/faces/{finding_id}", response_model=None)(self.face)
         router.get("/sightings/{incident_id}/not-me", response_model=None)(self.not_me_page)
@@ -111,6 +120,17 @@ class Pages:
             self._ask_for_link(session, alert)
         return _page("again.html")
 
+    def listing(self, request: Request, page: Annotated[int, Query(ge=1, le=10_000)] = 1) -> Response:
+        """List what was found of whoever is signed in, and of those who let them see. Raises SignInNeeded."""
+        watched = self._gate.whose(request)
+        with reading(self._engine) as session:
+            found = overview.page_of(session, self._keks, watched, page)
+        with writing(self._engine) as session:
+            for one in watched:
+                actor = "delegate" if one.name else OWNER
+                audit.record(session, actor, "sighting.list", one.subject_id)
+        return _page("sightings.html", found=found, page=page)
+
     def sighting(self, incident_id: str, request: Request) -> Response:
         """Show one incident to the browser that opened its link."""
         visit = self._visit(incident_id, request)
@@ -120,7 +140,7 @@ class Pages:
             incident = _incident(session, visit)
             views = incidents.findings_of(session, self._keks, incident.id, LISTED + 1)
         with writing(self._engine) as session:
-            audit.record(session, "subject", "sighting.open", visit.subject_id, incident=incident.id)
+            audit.record(session, visit.actor, "sighting.open", visit.subject_id, incident=incident.id)
         looked_at = incident.looked_at is not None
         sightings = [sighting_of(view, looked_at=looked_at) for view in views[:LISTED]]
         return _page(
@@ -130,7 +150,8 @@ class Pages:
             exact=list(dict.fromkeys(one for s in sightings for place in s.places for one in place.exact)),
             close=f"{request.url.path}/close",
             pictures=f"{request.url.path}/faces",
-            not_me=f"{request.url.path}/not-me",
+            not_me=f"{request.url.path}/not-me" if visit.actor == OWNER else "",
+            signed_in=visit.signed_in,
             dismissed=incident.state == incidents.State.NOT_ME,
             minutes=MINUTES,
         )
@@ -149,7 +170,7 @@ class Pages:
 
     def not_me_page(self, incident_id: str, request: Request) -> Response:
         """Say what a dismissal does and ask, or say what became of it. Changes nothing."""
-        visit = self._visit(incident_id, request)
+        visit = self._owner(incident_id, request)
         if visit is None:
             return _page("closed.html", status=HTTPStatus.FORBIDDEN)
         with reading(self._engine) as session:
@@ -172,7 +193,7 @@ class Pages:
     def not_me(self, incident_id: str, request: Request) -> Response:
         """Dismiss the incident for its subject, and lead to the page that says so."""
         self._refuse_other_sites(request)
-        visit = self._visit(incident_id, request)
+        visit = self._owner(incident_id, request)
         if visit is None:
             return _page("closed.html", status=HTTPStatus.FORBIDDEN)
         with writing(self._engine) as session:
@@ -182,7 +203,7 @@ class Pages:
     def not_me_undo(self, incident_id: str, request: Request) -> Response:
         """Take the subject's dismissal back, and lead to what was found."""
         self._refuse_other_sites(request)
-        visit = self._visit(incident_id, request)
+        visit = self._owner(incident_id, request)
         if visit is None:
             return _page("closed.html", status=HTTPStatus.FORBIDDEN)
         with writing(self._engine) as session:
@@ -195,6 +216,7 @@ class Pages:
         """End the session and take the cookie back."""
         self._refuse_other_sites(request)
         end_visit(self._engine, request.cookies.get(COOKIE, ""))
+        self._gate.leave(request)
         answer = _page("closed.html")
         answer.delete_cookie(COOKIE, path=f"/sightings/{incident_id}", secure=self._secure, httponly=True)
         return answer
@@ -221,10 +243,27 @@ class Pages:
         return _page("stop.html", state="resumed" if what == "resume" else "stopped", only=only)
 
     def _visit(self, incident_id: str, request: Request) -> Visit | None:
+        """Say whose incident a browser may see; None: nobody's. Raises SignInNeeded, NotFound."""
+        with reading(self._engine) as session:
+            incident = session.get(Incident, incident_id)
+        if incident is not None and self._gate.guards(SubjectId(incident.subject_id)):
+            actor = self._gate.admit(request, SubjectId(incident.subject_id))
+            if (
+                incident.state not in overview.SHOWN
+            ):  # an operator has not looked yet, or said: not this person
+                raise _no_such_page()
+            return Visit(incident.subject_id, incident.id, actor, signed_in=True)
         try:
             return visit_of(self._engine, self._links, request.cookies.get(COOKIE, ""), incident_id)
         except LinkInvalid:
             return None
+
+    def _owner(self, incident_id: str, request: Request) -> Visit | None:
+        """Say whose incident a browser may change: a delegate's reading changes nothing."""
+        visit = self._visit(incident_id, request)
+        if visit is not None and visit.actor != OWNER:
+            raise _no_such_page()
+        return visit
 
     def _alert_to_stop(self, token: str) -> Alert:
         read = self._links.read(Purpose.STOP, token)

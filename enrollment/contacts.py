@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from enrollment.standing import Standing
 from enrollment.subjects import profile_of
+from enrollment.tables import Account, Subject
 from monitor.db import reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from sqlalchemy import Engine
 
@@ -32,3 +35,19 @@ class EnrolledContacts(Generic[C]):
         with reading(self._engine) as session:
             profile = profile_of(session, self._keks, subject_id)
         return self._make(profile.name, profile.email, profile.phone)
+
+    def told_from(self, subject_id: SubjectId) -> datetime | None:
+        """Say from when on a subject is told; None: not for now. Raises SubjectErased, NotFound.
+
+        Whoever an operator enrolled is told at once. Whoever came by the web form is told when the
+        cooling-off is over, and only while nothing stands against it: no pause, no proof that is overdue.
+        """
+        with reading(self._engine) as session:
+            row = session.get(Subject, subject_id)
+            if row is None:
+                profile_of(session, self._keks, subject_id)  # raises what tells the erased from the unknown
+                return None
+            if row.status != Standing.ACTIVE:
+                return None
+            account = session.get(Account, subject_id)
+            return row.created_at if account is None else account.told_from

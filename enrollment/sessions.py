@@ -108,6 +108,11 @@ def has_second(session: Session, subject_id: SubjectId) -> bool:
     return passkey is not None or (account is not None and account.phone_at is not None)
 
 
+def forget_second(session: Session, person: Person) -> None:
+    """Ask for a second factor again in this session."""
+    session.get_one(WebSession, person.session_id).second_at = None
+
+
 def listing(session: Session, person: Person, now: datetime) -> list[SessionView]:
     """List the sessions of a person, the newest visit first."""
     query = select(WebSession).where(

@@ -25,8 +25,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
 from alerts import policy
+from alerts.interfaces import Watched
 from alerts.links import Links
 from alerts.web import Pages
+from enrollment.gate import EnrolledGate
 from enrollment.lookups import Lookups
 from enrollment.web.frame import Frame
 from enrollment.web.routers import routers
@@ -145,7 +147,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_exception_handler(Exception, _unknown)
     app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
-    app.include_router(Pages(engine, keks, links, settings.lookalike_days).router())
     if settings.operator_token is not None and settings.operator_token.get_secret_value():
         app.include_router(OperatorPages(engine, settings).router())
     frame = Frame(
@@ -157,6 +158,8 @@ def create_app(settings: Settings) -> FastAPI:
         links.secret,
         sms_elsewhere=policy.sms_of_a_day,
     )
+    gate = EnrolledGate(frame, Watched)
+    app.include_router(Pages(engine, keks, links, settings.lookalike_days, gate).router())
     for router in routers(frame):
         app.include_router(router)
     home = _home(is_open=settings.enrolment == "open")

@@ -9,7 +9,7 @@ import json
 import uuid
 import warnings
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -50,6 +50,7 @@ class Book:
     """A fake address book. It says loudly that it is one."""
 
     contacts: dict[str, Contact] = field(default_factory=dict)
+    quiet_until: datetime | None = NOON - timedelta(days=365)
 
     def __post_init__(self) -> None:
         """Warn, as every fake does; the tests expect it."""
@@ -61,6 +62,11 @@ class Book:
             msg = "erased"
             raise SubjectErased(msg)
         return self.contacts[subject_id]
+
+    def told_from(self, subject_id: SubjectId) -> datetime | None:
+        """Say when the subject is told; None: not for now."""
+        self.contact(subject_id)
+        return self.quiet_until
 
 
 @dataclass

@@ -361,3 +361,49 @@ def test_the_outbox_holds_no_address_name_or_score(small: House) -> None:
     text = "\n".join(rows)
     for secret in ("ana@", "Ana", "0.71", scene.mark(1), "pictures.example"):
         assert secret not in text
+
+
+def test_what_is_found_before_its_time_waits_and_is_told_when_the_time_comes(house: House) -> None:
+    cooling_off = timedelta(hours=72)
+    house.book.quiet_until = scene.NOON + cooling_off
+    for number in range(3):
+        house.found(marks=(scene.mark(number),))
+
+    assert house.tell() == Told(incidents=3)
+    assert house.tell(scene.NOON + cooling_off - timedelta(seconds=1)) == Told()
+    assert house.mail.sent == []
+    assert house.tell(scene.NOON + cooling_off) == Told(sent=3)
+    assert house.tell(scene.NOON + 2 * cooling_off) == Told()
+
+
+def test_a_message_that_was_due_waits_while_the_person_is_quiet(house: House) -> None:
+    house.found()
+    house.mail.fail = ChannelDown("away")
+    assert house.tell() == Told(incidents=1, later=1)
+    house.mail.fail = None
+    house.book.quiet_until = None
+    house.found(marks=(scene.mark(7),))
+
+    assert house.tell(scene.NOON + timedelta(hours=5)) == Told(incidents=1)
+    assert house.mail.sent == []
+
+    house.book.quiet_until = scene.NOON
+    assert house.tell(scene.NOON + timedelta(hours=6)) == Told(sent=2)
+
+
+def test_one_quiet_person_keeps_nobody_else_waiting(small: House) -> None:
+    class TwoMinds(scene.Book):
+        """Ana is quiet, and Ben is not."""
+
+        def told_from(self, subject_id: str) -> datetime | None:
+            """Say so."""
+            return None if subject_id == small.ana else scene.NOON
+
+    ben = scene.subject(small.engine, small.keys)
+    with pytest.warns(RuntimeWarning, match="fake"):
+        small.book = TwoMinds({small.ana: scene.ANA, ben: scene.Contact("Ben", "ben@example.org", "")})
+    small.found()
+    scene.finding(small.engine, small.keys, ben)
+
+    assert small.tell() == Told(incidents=2, sent=1)
+    assert [message.to for message in small.mail.sent] == ["ben@example.org"]
