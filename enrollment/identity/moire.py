@@ -65,5 +65,6 @@ def _over_ring(power: NDArray[np.float32], side: int) -> float:
     high = 0.0
     for number in np.unique(ring[wanted]):
         values = power[wanted & (ring == number)]
-        high = max(high, float(np.log10(values.max() / max(float(np.median(values)), 1e-6))))
+        middle = max(float(np.median(values)), 1e-3)
+        high = max(high, float(np.log10(max(float(values.max()), middle) / middle)))
     return high
