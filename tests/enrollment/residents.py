@@ -14,6 +14,7 @@ from enrollment import consent, references, subjects
 from enrollment.consent_texts import Purpose
 from enrollment.desk import Desk
 from enrollment.given import Said, State, seal_said
+from enrollment.identity.draw import Drawn
 from enrollment.lookups import Lookups
 from enrollment.standing import Standing
 from enrollment.tables import Account, Challenge, GivenSample, Reference, Subject
@@ -127,7 +128,7 @@ class Residents:
                 Challenge(
                     id=challenge_id,
                     subject_id=who,
-                    drawn="{}",
+                    drawn=Drawn((), "", "en").as_json(),
                     state=state,
                     blob_id=blob_id,
                     drawn_at=now,
