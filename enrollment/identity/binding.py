@@ -29,13 +29,13 @@ AHEAD_DEG: Final = 12.0
 WINDOW: Final = 4
 """Vectors that are taken together: a second. One frame alone may be blurred."""
 
-SURE, WEAK = 1.0, 0.55
+SURE, WEAK = 1.0, 0.6
 """Parts of the pack's review threshold. Over SURE the worst second is the person; below WEAK it is not."""
 
 LEAST_AHEAD: Final = 6
 """Vectors of a face that looks ahead, below which nothing can be said: a second and a half."""
 
-ONE, TWO = 0.75, 0.45
+ONE, TWO = 1.3, 0.75
 """Parts of the review threshold that the mean vectors of one person before and after a moment reach, and that
 two people do not."""
 

@@ -31,7 +31,7 @@ AHEAD_DEG: Final = 6.0
 TURNED_DEG: Final = 12.0
 """Frames turned further than this are compared with it."""
 
-STRETCHED: Final = 0.16
+STRETCHED: Final = 0.25
 """By which part the way between the eyes, or from eyes to mouth, shrinks against the other where a plane is
 tilted by 33 degrees: a head that is turned by 15 shows 0.03."""
 

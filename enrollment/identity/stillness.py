@@ -35,7 +35,7 @@ THUMB: Final = (48, 36)
 LOOP_S, SHORTEST_LOOP_S = 1.0, 0.8
 """Least seconds from a piece to its return, and least length of a piece."""
 
-AGAIN: Final = 0.35
+AGAIN: Final = 0.25
 """A piece comes again where it differs from the earlier one by less than this part of its own movement."""
 
 

@@ -32,7 +32,7 @@ class Turn(StrEnum):
 MIRRORED: Final = {Turn.LEFT: Turn.RIGHT, Turn.RIGHT: Turn.LEFT, Turn.UP: Turn.UP, Turn.DOWN: Turn.DOWN}
 """What a mirrored picture shows. Browsers record unmirrored; some phones' own recorders do not."""
 
-FULL_YAW, FULL_PITCH = 15.0, 9.0
+FULL_YAW, FULL_PITCH = 15.0, 8.0
 """Degrees from neutral from which a turn counts. People asked to turn the head turn by 25 and more; while
 reading from a screen and speaking they stay within some 7."""
 
