@@ -1,7 +1,8 @@
 """The web process: the pages behind the links of messages, and how the service is doing.
 
 An entry file: it joins the packages and holds no rules of its own. The process opens sealed findings for
-the person they belong to, so it needs the key-encryption key; it loads no models.
+the person they belong to, so it needs the key-encryption key. It loads no models but one: where enrolment
+is open, the face detector, at the first use of somebody's camera (enrollment/guidance.py).
 """
 
 from __future__ import annotations
