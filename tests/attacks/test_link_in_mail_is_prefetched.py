@@ -10,12 +10,15 @@ from sqlalchemy import text
 
 from monitor.db import reading
 from tests.alerts.visitor import Visitor, link_in
+from tests.enrollment.applicant import Town
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from alerts.interfaces import Message
 
 
-def _everything(visitor: Visitor) -> dict[str, list[tuple[object, ...]]]:
+def _everything(visitor: Visitor | Town) -> dict[str, list[tuple[object, ...]]]:
     """Read every row of every table."""
     with reading(visitor.engine) as session:
         names = session.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
@@ -67,3 +70,35 @@ def test_no_page_asks_the_browser_to_act_by_itself(visitor: Visitor) -> None:
         assert not re.search(r"\son\w+=", page)
         for form in re.findall(r"<form[^>]*>", page):
             assert 'method="post"' in form
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PROPFIND"])
+def test_the_link_that_signs_in_does_so_for_nobody_who_only_opens_it(tmp_path: Path, method: str) -> None:
+    town = Town.at(tmp_path / "home")
+    scanner, person = town.browser(), town.browser()
+    link = town.link(person)
+    before = _everything(town)
+
+    for _ in range(3):
+        answer = scanner.request(method, link)
+        assert "set-cookie" not in answer.headers
+        assert "http-equiv" not in answer.text, "no page leads on by itself"
+
+    assert _everything(town) == before
+    assert person.post(link).headers["location"] == "/enrol/you", "it still opens for the person"
+    town.close()
+
+
+def test_a_scanner_that_runs_scripts_and_follows_links_presses_no_button(tmp_path: Path) -> None:
+    town = Town.at(tmp_path / "home")
+    scanner, person = town.browser(), town.browser()
+    link = town.link(person)
+    page = scanner.get(link).text
+
+    for address in re.findall(r'(?:href|src)="(/[^"]*)"', page):
+        scanner.get(address)
+
+    assert re.findall(r'<script type="module" src="([^"]+)">', page) == ["/static/exit.js"]
+    assert "submit(" not in scanner.get("/static/exit.js").text
+    assert person.post(link).status_code == 303
+    town.close()

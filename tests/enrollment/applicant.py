@@ -46,6 +46,7 @@ class Town:
     lookups: Lookups
     mail: scene.Spool
     sms: scene.Spool
+    url: str = URL
     browsers: list[TestClient] = field(default_factory=list)
 
     @classmethod
@@ -66,7 +67,9 @@ class Town:
         keys = KeyEncryptionKeys(parse_keys([chosen.kek.get_secret_value()]))
         app = create_app(chosen)
         engine = app.state.engine
-        return cls(app, engine, keys, Lookups(engine, keys), scene.spool(), scene.spool("sms"))
+        return cls(
+            app, engine, keys, Lookups(engine, keys), scene.spool(), scene.spool("sms"), chosen.public_url
+        )
 
     def browser(self, user_agent: str = SAFARI) -> TestClient:
         """Open a browser without looks."""
