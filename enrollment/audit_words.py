@@ -30,6 +30,7 @@ WORDS = {
     "alert.look": "looked at the messages to you",
     "budget.subject": "changed how sure the watch must be before you are told",
     "challenge.attested": "confirmed that your samples are yours",
+    "challenge.judged": "looked at the recording that shows that it is you",
     "consent.give": "agreed",
     "consent.refuse": "did not agree, or took it back",
     "contact.ask": "asked for another e-mail address",
