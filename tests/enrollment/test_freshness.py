@@ -22,7 +22,7 @@ def test_a_click_is_found_and_an_erasure_is_not(
     with door_of(engine, keys, blobs, pack) as door:
         door.gallery.start()
         figures = measure(door.desk, 3).figures()
-        # How long it takes is the bench's to say, on a machine that does nothing else; this is that it happens.
+        # How long it takes is the bench's to say; this is that it happens.
         assert figures["people"] == 3
         assert 0 < figures["searchable_p50_s"] <= figures["searchable_p99_s"]
         assert 0 < figures["erased_p50_s"] <= figures["erased_p99_s"]
