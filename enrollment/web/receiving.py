@@ -113,7 +113,7 @@ class Receiver:
         """
         most = self.limits.file_bytes + FRAMING
         if _announced(request) > most:
-            raise self.too_large()
+            raise _too_large(self.limits.file_bytes)
         reading = _Reading(_boundary(request), self.limits.file_bytes)
         with self.place(who):
             came = 0
@@ -122,7 +122,7 @@ class Receiver:
                     came += len(chunk)
                     self._held += len(chunk)
                     if came > most:
-                        raise self.too_large()
+                        raise _too_large(self.limits.file_bytes)
                     if self._held > self.limits.room_bytes:
                         msg = "many people send something at this moment"
                         raise UploadsBusy(msg, hint="Wait a minute, then try again.")
@@ -131,14 +131,11 @@ class Receiver:
             finally:
                 self._held -= came
 
-    def too_large(self) -> TooLarge:
-        """Say how much is taken."""
-        mib = self.limits.file_bytes // 2**20
-        most = f"{mib} MB" if mib else f"{self.limits.file_bytes // 1024} KB"
-        msg = f"this is more than the {most} that are taken at once"
-        return TooLarge(
-            msg, hint="Give one file at a time, or a smaller one: a photograph or a short recording."
-        )
+
+def _too_large(most: int) -> TooLarge:
+    mib = most // 2**20
+    msg = f"this is more than the {f'{mib} MB' if mib else f'{most // 1024} KB'} that are taken at once"
+    return TooLarge(msg, hint="Give one file at a time, or a smaller one: a photograph or a short recording.")
 
 
 async def _chunks(request: Request, limits: Limits) -> AsyncGenerator[bytes]:
@@ -246,9 +243,11 @@ class _Reading:
             self._part.filename = _text(options[b"filename"])[-LONGEST_NAME:]
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        most = LONGEST_FIELD if self._part.filename is None else self._file_bytes
-        if len(self._part.data) + end - start > most:
+        length = len(self._part.data) + end - start
+        if self._part.filename is None and length > LONGEST_FIELD:
             raise _broken()
+        if length > self._file_bytes:
+            raise _too_large(self._file_bytes)
         self._part.data += data[start:end]
 
     def _part_end(self) -> None:

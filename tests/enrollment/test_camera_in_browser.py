@@ -6,7 +6,9 @@ decoder's child process and the models like any other sample.
 
 from __future__ import annotations
 
+import base64
 import io
+import shutil
 import socket
 import threading
 import time
@@ -109,6 +111,16 @@ def chromium(recorded: tuple[Path, Path]) -> Iterator[Any]:
         yield browser
 
 
+@contextmanager
+def another(chromium: Any, *flags: str) -> Iterator[Any]:
+    """Start a second browser beside the first, with other flags."""
+    browser = chromium.browser_type.launch(
+        executable_path=shutil.which("chromium"), args=["--no-sandbox", *flags]
+    )
+    yield browser
+    browser.close()
+
+
 @pytest.fixture
 def photograph(data: Path, tmp_path: Path) -> Path:
     path = tmp_path / "holiday.jpg"
@@ -165,21 +177,18 @@ def test_by_keyboard_alone_without_the_automatic(chromium: Any, site: Site) -> N
 
 
 def test_what_is_taken_is_not_mirrored(chromium: Any, site: Site, data: Path) -> None:
-    page = site.page(chromium, "/enrol/face")
+    page = site.page(chromium, "/enrol/face", reduced_motion="reduce")
     page.get_by_role("button", name="Turn the camera on").click()
+    page.wait_for_selector("#take:focus")
     assert "-1" in page.eval_on_selector("#video", "one => getComputedStyle(one).transform")
+    page.get_by_role("button", name="Take the picture").click()
     page.wait_for_selector("#taken[src^='blob:']")
-    read = "async one => Array.from(new Uint8Array(await (await fetch(one.src)).arrayBuffer()))"
-    try:
-        raw = bytes(page.eval_on_selector("#taken", read))
-    except Exception:  # noqa: BLE001 - the policy lets no script of ours fetch it: draw it instead
-        draw = (
-            "async one => { const c = document.createElement('canvas'); c.width = one.naturalWidth;"
-            "c.height = one.naturalHeight; c.getContext('2d').drawImage(one, 0, 0);"
-            "const b = await new Promise(go => c.toBlob(go, 'image/png'));"
-            "return Array.from(new Uint8Array(await b.arrayBuffer())); }"
-        )
-        raw = bytes(page.eval_on_selector("#taken", draw))
+    draw = (
+        "async one => { await one.decode(); const c = document.createElement('canvas');"
+        "c.width = one.naturalWidth; c.height = one.naturalHeight; c.getContext('2d').drawImage(one, 0, 0);"
+        "return c.toDataURL('image/png').split(',')[1]; }"
+    )
+    raw = base64.b64decode(page.eval_on_selector("#taken", draw))
     taken = np.asarray(Image.open(io.BytesIO(raw)).convert("L"), np.float32)
     height, width = taken.shape
     middle = taken[:, (width - height) // 2 : (width + height) // 2]
@@ -227,8 +236,8 @@ def test_without_javascript_an_upload_does_it_all(chromium: Any, site: Site, pho
     page.context.close()
 
 
-def test_permission_denied_leaves_the_upload(site: Site, photograph: Path) -> None:
-    with browsing("--use-fake-device-for-media-stream", "--deny-permission-prompts") as shy:
+def test_permission_denied_leaves_the_upload(chromium: Any, site: Site, photograph: Path) -> None:
+    with another(chromium, "--use-fake-device-for-media-stream", "--deny-permission-prompts") as shy:
         page = site.page(shy, "/enrol/face")
         page.get_by_role("button", name="Turn the camera on").click()
         page.wait_for_selector("#camera-problem:visible")
@@ -260,8 +269,8 @@ def test_no_camera_and_a_busy_one_say_so(chromium: Any, site: Site, name: str, w
     page.context.close()
 
 
-def test_a_page_without_https_says_so(site: Site) -> None:
-    with browsing("--host-resolver-rules=MAP likeness.test 127.0.0.1") as browser:
+def test_a_page_without_https_says_so(chromium: Any, site: Site) -> None:
+    with another(chromium, "--host-resolver-rules=MAP likeness.test 127.0.0.1") as browser:
         context = browser.new_context()
         url = f"http://likeness.test:{site.port}"
         context.add_cookies([{"name": "session", "value": site.eva.cookie, "url": url}])
@@ -277,7 +286,7 @@ def test_a_file_that_is_too_large_is_known_before_it_is_sent(
     chromium: Any, site: Site, tmp_path: Path
 ) -> None:
     huge = tmp_path / "huge.jpg"
-    huge.write_bytes(b"\xff\xd8\xff\xe0" + bytes(site.eva.settings.sample_max_bytes))
+    huge.write_bytes(b"\xff\xd8\xff\xe0" + bytes(3 * site.eva.settings.sample_max_bytes))
     page = site.page(chromium, "/enrol/face")
     page.set_input_files("#files", str(huge))
     page.get_by_role("button", name="Send").click()
