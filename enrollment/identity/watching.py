@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 WIDE_PX: Final = 400
 """Long side at which a whole frame is searched: a face of 36 px in a frame of 640 still has 22."""
 
-WIDE_EVERY: Final = 4
-"""Frames from one search of the whole frame to the next: three a second."""
+WIDE_EVERY: Final = 6
+"""Frames from one search of the whole frame to the next: two a second."""
 
 CLOSE_PX, CLOSE_SIDES = 256, 2.2
 """The surroundings of the last face, so many sides of it, are searched at this size."""

@@ -115,7 +115,8 @@ class Head:
         sharp = self._picture(self.neutral, Moment(), 0.0)[0]
         room = cv2.GaussianBlur(sharp, (0, 0), unit / 4)  # bystanders in the photograph are not in the room
         near = self._piece.oval(WIDE * 1.5, HIGH * 1.35, 0.4)
-        self._body = np.asarray(sharp * near + room * (1 - near), np.float32)
+        body = np.clip(sharp * near + room * (1 - near), 0, 255)
+        self._still = np.asarray(body, np.uint8)
         self._piece = _Piece.around(size, unit, centre)
         self._inner = self._piece.oval(WIDE * 1.08, HIGH * 1.05, 0.18)
         self._outside: Grid | None = None
@@ -132,19 +133,18 @@ class Head:
         head = made[0][0] * (1 - share) + made[-1][0] * share
         points = made[0][1] * (1 - share) + made[-1][1] * share
         place = self._piece.place
-        still = self._body if behind is None else self._before(behind)
-        frame = np.asarray(np.clip(still, 0, 255), np.uint8)
+        frame = self._still.copy() if behind is None else self._before(behind)
         mixed = frame[place] * (1 - self._inner) + head * self._inner
         frame[place] = np.clip(mixed, 0, 255)
         return frame, points.astype(np.float32)
 
-    def _before(self, behind: Picture) -> Grid:
+    def _before(self, behind: Picture) -> Picture:
         """Put the body before another room."""
         if self._outside is None:
             self._outside = _Piece.whole(self.size, self.unit, self.centre).oval(
                 WIDE * 1.35, HIGH * 1.25, 0.3
             )
-        return np.asarray(behind * (1 - self._outside) + self._body * self._outside, np.float32)
+        return np.asarray(behind * (1 - self._outside) + self._still * self._outside, np.uint8)
 
     def _picture(self, portrait: Portrait, at: Moment, own_yaw: float) -> tuple[Grid, Grid]:
         """Turn one portrait to how the head is held at a moment: (h, w, 3) float32, and its points."""

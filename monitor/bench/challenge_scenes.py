@@ -172,7 +172,8 @@ def camera(frames: Sequence[Picture], how: Variation, seed: int) -> NDArray[np.u
     total = len(frames)
     sway = np.stack([_wander(rng, total, 2.5), _wander(rng, total, 2.0), _wander(rng, total, 0.5)])
     flicker = 1 + _wander(rng, total, 0.006)
-    grain = rng.standard_normal((GRAINS, *frames[0].shape[:2], 1), np.float32) * np.float32(how.noise)
+    grey = rng.standard_normal((GRAINS, *frames[0].shape[:2], 1), np.float32) * np.float32(how.noise)
+    grain = np.repeat(np.round(grey).astype(np.int16), 3, axis=-1)
     taken: list[Picture] = []
     for number, frame in enumerate(frames):
         if taken and rng.random() < how.dropped:
@@ -193,18 +194,17 @@ def varied(name: str, *, room: Picture | None = None) -> Variation:
     return replace(VARIATIONS[name], room=room)
 
 
-def _sensed(rgb: Picture, how: Variation, flicker: float, grain: NDArray[np.float32]) -> Picture:
-    light = rgb.astype(np.float32) * np.float32(how.light * flicker)
+def _sensed(rgb: Picture, how: Variation, flicker: float, grain: NDArray[np.int16]) -> Picture:
+    lit = cv2.convertScaleAbs(rgb, alpha=how.light * flicker)
     height, width = rgb.shape[:2]
     if how.one_side:
-        light *= np.linspace(1 + how.one_side * 0.4, 1 - how.one_side, width, dtype=np.float32)[None, :, None]
+        shade = np.linspace(1 + how.one_side * 0.4, 1 - how.one_side, width, dtype=np.float32)
+        lit = np.clip(lit * shade[None, :, None], 0, 255).astype(np.uint8)
     if how.shrink < 1:
-        small = cv2.resize(light, None, fx=how.shrink, fy=how.shrink, interpolation=cv2.INTER_AREA)
-        light = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    light += grain
-    if how.mirrored:
-        light = light[:, ::-1]
-    return np.asarray(np.clip(light, 0, 255), np.uint8)
+        small = cv2.resize(lit, None, fx=how.shrink, fy=how.shrink, interpolation=cv2.INTER_AREA)
+        lit = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    noisy = cv2.add(lit, np.ascontiguousarray(grain), dtype=cv2.CV_8U)
+    return np.asarray(cv2.flip(noisy, 1) if how.mirrored else noisy, np.uint8)
 
 
 def _bump(times: Curve, pace: float) -> Curve:
