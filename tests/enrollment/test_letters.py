@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from sqlmodel import select
 
 from alerts.channels.email import SmtpEmail
@@ -13,8 +14,10 @@ from alerts.interfaces import Message
 from enrollment import letter_words, letters
 from enrollment.tables import Letter
 from monitor.crypto import IntakeOpener
-from monitor.db import reading, writing
+from monitor.db import reading, utc_now, writing
 from monitor.errors import ChannelDown, ChannelRefused, ChannelUncertain
+from monitor.jobs import teller
+from monitor.settings import Settings
 from tests.alerts import scene
 from tests.alerts.mailhost import mail_server
 
@@ -223,3 +226,27 @@ def test_a_real_mail_server_gets_neutral_words_from_a_neutral_sender(
     assert URL in mail.get_body(("plain",)).get_content()
     for word in ("face", "voice", "likeness", "deepfake", "enrol"):
         assert word not in mail.as_string().lower().replace("multipart/alternative", "")
+
+
+def test_the_worker_sends_letters_in_its_rounds_of_telling(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys
+) -> None:
+    office = Office(sqlite_engine, keys)
+    now = utc_now()
+    office.write(now=now, until=now + timedelta(minutes=30))
+    with mail_server() as (port, kept):
+        settings = Settings(
+            smtp_host="127.0.0.1",
+            smtp_port=port,
+            smtp_tls="none",
+            mail_from="notices@watch.example",
+            link_secret=SecretStr(scene.SECRET),
+        )
+        tell = teller(settings, sqlite_engine, keys)
+        assert tell is not None
+        tell()
+        tell()
+
+    assert kept.recipients == ["ana@example.org"]
+    assert kept.mails[0]["From"] == "Private notices <notices@watch.example>"
+    assert office.row().state == "sent"

@@ -21,8 +21,12 @@ from monitor.db import reading, writing
 from monitor.errors import ContactInvalid, NotFound
 from monitor.values import SubjectId
 from tests.alerts import scene
+from tests.enrollment.applicant import Town
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from sqlalchemy import Engine
 
     from monitor.crypto import KeyEncryptionKeys
@@ -203,3 +207,60 @@ def test_a_code_that_is_too_old_is_not_sent_late(small: Desk) -> None:
 def test_what_is_shown_of_countries_and_numbers() -> None:
     assert country_names(GERMANY) == [("DE", "Germany (+49)"), ("US", "United States (+1)")]
     assert masked(NUMBER) == "+49 … 67"
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    town = Town.at(tmp_path / "home", twilio_account="AC1", twilio_token="t", twilio_from="+15005550006")
+    yield town
+    town.close()
+
+
+def _code_in(town: Town) -> str:
+    town.delivered()
+    return town.sms.sent[-1].text.split()[1].rstrip(".")
+
+
+def test_by_the_pages_from_a_mistyped_number_to_a_second_factor(town: Town) -> None:
+    browser = town.signed_in()
+    assert browser.get("/enrol/safety").headers["location"] == "/enrol/you", "not before its turn"
+    page = browser.get("/account/security").text
+    assert "Germany (+49)" in page
+    assert "/static/passkey.js" in page
+
+    wrong = browser.post("/account/phone", data={"number": "0170 1", "country": "DE"})
+    assert wrong.status_code == 422
+    assert "no telephone number that can exist" in wrong.text
+    assert 'value="0170 1"' in wrong.text, "what was typed is still there"
+    answer = browser.post("/account/phone", data={"number": "(0170) 123-4567", "country": "DE"})
+    assert answer.headers["location"] == "/account/phone/code?then=/account/security"
+    assert NUMBER in browser.get(answer.headers["location"]).text
+
+    code = _code_in(town)
+    other = f"{(int(code) + 1) % 10**6:06d}"
+    again = browser.post("/account/phone/code", data={"code": other})
+    assert "That is not the code" in browser.get(again.headers["location"]).text
+    assert browser.post("/account/phone/code", data={"code": code}).headers["location"] == "/account/security"
+
+    page = browser.get("/account/security").text
+    assert "+49 … 67" in page
+    assert NUMBER not in page
+    [letter] = town.delivered()
+    assert "A telephone number was added" in letter.text
+
+    laptop = town.signed_in()
+    asked = laptop.post("/account/second/send", data={"then": "/account/security"})
+    page = laptop.get(asked.headers["location"]).text
+    assert "Code from the text message to +49 … 67" in page
+    form = {"code": _code_in(town), "then": "/account/security"}
+    assert laptop.post("/account/second/code", data=form).headers["location"] == "/account/security"
+    assert laptop.get("/account/second?then=/account").headers["location"] == "/account"
+    assert laptop.post("/account/phone/remove").headers["location"] == "/account/security?fault=last"
+
+
+def test_who_asks_too_often_reads_what_else_there_is(town: Town) -> None:
+    browser = town.signed_in()
+    form = {"number": "0170 1234567", "country": "DE"}
+    answers = [browser.post("/account/phone", data=form) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [303, 303, 303, 422]
+    assert "Too many codes were asked for" in answers[-1].text
