@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlmodel import select
+from typer.testing import CliRunner
 
 from enrollment import consent, consent_texts, subjects
+from enrollment.cli import app
 from enrollment.consent_texts import Purpose, current
 from enrollment.standing import Standing
 from enrollment.steps import Step, progress_of
@@ -25,6 +28,7 @@ from tests.enrollment.residents import found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from monitor.values import SubjectId
     from tests.enrollment.residents import Residents
@@ -235,3 +239,21 @@ def test_what_is_no_question_or_answer_changes_nothing(town: Residents) -> None:
         sent = town.browsers[ANA].post(f"/account/consents/{purpose}", data={"answer": answer})
         assert sent.status_code == 404
     assert answers(town, who) == before
+
+
+def test_the_command_line_verifies_a_downloaded_record_and_refuses_a_changed_one(
+    town: Residents, tmp_path: Path
+) -> None:
+    who = town.watched()
+    with reading(town.town.engine) as session:
+        query = select(Consent.record).where(Consent.subject_id == who, Consent.purpose == "biometrics")
+        text = session.exec(query).one()
+    public = base64.b64encode(subject_keys.receipt_public(town.town.engine)).decode()
+    file = tmp_path / "consent.json"
+    file.write_text(text, encoding="utf-8")
+    done = CliRunner().invoke(app, ["verify-consent", str(file), "--public-key", public])
+    assert done.exit_code == 0, done.output
+    assert "Genuine" in done.output
+    file.write_text(text.replace('"given": true', '"given": false', 1), encoding="utf-8")
+    refused = CliRunner().invoke(app, ["verify-consent", str(file), "--public-key", public])
+    assert isinstance(refused.exception, Tampered)
