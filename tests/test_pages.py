@@ -46,6 +46,16 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
             assert any((place / name).exists() for place in places), name
 
 
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[a-z_/]+\.py)::(test_\w+)`", page.read_text(encoding="utf-8")):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert re.search(rf"^def {name}\(", text, re.MULTILINE), f"{path}::{name}"
+
+
+def test_the_page_of_harms_names_tests() -> None:
+    assert len(re.findall(r"\.py::test_", (ROOT / "deploy/impact.md").read_text(encoding="utf-8"))) > 20
+
+
 def test_every_command_that_is_named_exists(page: Path) -> None:
     for said in inline(page):
         words = said.split()

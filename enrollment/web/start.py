@@ -3,6 +3,7 @@
     GET  /enrol/start      what we have of the person, what is missing, and what the button does
     POST /enrol/start      the last click: it changes the standing, and the worker does the rest
     GET  /enrol/done       what happens now; the same page in the same time, whatever the worker found
+    GET  /enrol/impact     whom the service could harm; for anybody
 
 Nobody can learn here whether a face is enrolled already: what is shown goes by standing.shown_standing.
 """
@@ -48,6 +49,7 @@ class StartPages:
         router.get("/enrol/start", response_model=None)(self.summary)
         router.post("/enrol/start", response_model=None)(self.start)
         router.get("/enrol/done", response_model=None)(self.done)
+        router.get("/enrol/impact")(self.impact)
         return router
 
     def summary(self, request: Request) -> Response:
@@ -96,6 +98,10 @@ class StartPages:
             standing=shown_standing(progress.standing, account, now),
             told_from=day_of(told_from) if told_from is not None and told_from > now else "",
         )
+
+    def impact(self) -> HTMLResponse:
+        """Say whom the service could harm."""
+        return self._frame.page("impact.html")
 
 
 def in_words(hours: float) -> str:
