@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData, Table, delete, func, inspect, select, text
+from sqlalchemy import column, delete, func, inspect, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 UNTOLD = frozenset({"template"})
 """What a receipt does not count where the person left during the cooling-off: it would say who was held."""
+
+LOOKS_EVERY_S = 0.005
+"""How often `seconds_to_unmatched` looks: a small part of what it measures, and no load by itself."""
 
 log = logs.get(__name__)
 
@@ -125,6 +128,7 @@ def seconds_to_unmatched(erase_now: Callable[[], object], finds: Callable[[], bo
             if not finds():
                 took[0] = time.monotonic() - began
                 return
+            time.sleep(LOOKS_EVERY_S)
 
     looking = threading.Thread(target=look, name="still-found")
     looking.start()
@@ -189,15 +193,21 @@ def _row(engine: Engine, subject_id: SubjectId) -> Erasure:
 def _rows_of(connection: Connection, subject_id: str) -> dict[str, int]:
     """Count what hangs on a subject's key, in every table of the database that says so itself."""
     counts: dict[str, int] = {}
-    for name in sorted(inspect(connection).get_table_names()):
-        for key in inspect(connection).get_foreign_keys(name):
-            if key["referred_table"] == SubjectKey.__tablename__:
-                column = Table(name, MetaData(), autoload_with=connection, resolve_fks=False).c[
-                    key["constrained_columns"][0]
-                ]
-                count = select(func.count()).where(column == subject_id)
-                counts[name] = connection.execute(count).scalar_one()
+    for name, owner in _owned(connection):
+        count = select(func.count()).select_from(table(name)).where(column(owner) == subject_id)
+        counts[name] = counts.get(name, 0) + connection.execute(count).scalar_one()
     return counts
+
+
+def _owned(connection: Connection) -> list[tuple[str, str]]:
+    """List each (table, column) that refers to a subject's key: asked of the database, all at once."""
+    every = inspect(connection).get_multi_foreign_keys()
+    return sorted(
+        (name, key["constrained_columns"][0])
+        for (_, name), keys in every.items()
+        for key in keys
+        if key["referred_table"] == SubjectKey.__tablename__
+    )
 
 
 def _refuse_remains(connection: Connection, subject_id: str) -> None:
@@ -243,7 +253,7 @@ def _scrub_postgres(engine: Engine) -> bool:
     """Write the tables of keys anew, since a deleted row rests in its old page until something reuses it."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"SET lock_timeout = '{SCRUB_WAIT_S}s'"))
-        for table in (SubjectKey, Lookalike):  # each lookalike has a key of its own
-            connection.execute(text(f"VACUUM (FULL) {table.__tablename__}"))
+        for keys in (SubjectKey, Lookalike):  # each lookalike has a key of its own
+            connection.execute(text(f"VACUUM (FULL) {keys.__tablename__}"))
         connection.execute(text("RESET lock_timeout"))
     return False

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import filetype
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import TypeAdapter
 from sqlalchemy import MetaData, Table, inspect
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
@@ -133,10 +132,7 @@ def _findings(session: Session, desk: Desk, subject_id: SubjectId) -> list[dict[
     ids = session.exec(
         select(Finding.id).where(Finding.subject_id == subject_id).order_by(col(Finding.created_at))
     )
-    adapter = TypeAdapter(findings.FindingView)
-    return [
-        adapter.dump_python(findings.read(session, desk.keks, FindingId(one)), mode="json") for one in ids
-    ]
+    return [_plain(asdict(findings.read(session, desk.keks, FindingId(one)))) for one in ids]
 
 
 def _rows(session: Session, subject_id: SubjectId, *, hidden: bool) -> dict[str, list[dict[str, Any]]]:
