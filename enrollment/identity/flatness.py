@@ -35,9 +35,9 @@ STRETCHED: Final = 0.25
 """By which part the way between the eyes, or from eyes to mouth, shrinks against the other where a plane is
 tilted by 33 degrees: a head that is turned by 15 shows 0.03."""
 
-FLAT, HARDLY = 0.25, 0.45
+FLAT, HARDLY = 0.25, 0.55
 """Parts of the residual expected of a head, below which what turned was flat, and below which it may have
-been."""
+been. Genuine clips have 0.7 and more (the README says of how many)."""
 
 
 def depth(watched: Watched) -> Sign:
