@@ -15,7 +15,7 @@ from sqlmodel import delete
 from enrollment.accounts import LINK_LASTS, Accounts
 from enrollment.lookups import Lookups
 from enrollment.tables import Letter, RateCount
-from monitor.db import utc_now, writing
+from monitor.db import writing
 from tests.alerts import scene
 from tests.enrollment.applicant import ANA, URL, Town
 
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody@example.org"
 
-ROUNDS = 150
+ROUNDS = 200
 """Questions of each kind. A guesser is allowed a handful an hour; the limits are lifted for the clock."""
 
 SURE = 0.001
-"""How improbable a difference must be by chance before the clock counts as an answer. A test that is run a
-thousand times is allowed to be wrong once."""
+"""How improbable a difference must be by chance before the clock counts as an answer."""
 
 NOTICEABLE = 0.05
-"""Share of the time by which medians may differ. A look-up that is done for one kind only, or a letter that
-is written for one kind only, takes a fifth of it and more."""
+"""Share by which the medians must differ besides. To write the letter for one kind only makes a tenth
+(measured by leaving it out: 9.8 against 8.8 ms of the process, p = 0.002 after 100 of each)."""
 
 
 @pytest.fixture(params=["open", "closed"])
@@ -82,27 +81,42 @@ def test_a_link_that_is_old_asks_for_another_one_in_the_same_way(town: Town) -> 
     assert {*answers, (wrong.status_code, wrong.headers["location"])} == {(303, "/enrol/sent")}
 
 
-def _timed(browser: TestClient, email: str) -> float:
-    begun = time.perf_counter()
+def _timed(browser: TestClient, email: str) -> tuple[float, float]:
+    """Ask, and give the seconds that it took by the clock, and those that the process worked."""
+    begun, worked = time.perf_counter(), time.process_time()
     browser.post("/enrol", data={"email": email})
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - worked
+
+
+def _told(ana: list[float], nobody: list[float]) -> str:
+    """Say by how much two kinds of times differ; empty where nobody could tell."""
+    p, one, other = mannwhitneyu(ana, nobody).pvalue, statistics.median(ana), statistics.median(nobody)
+    is_told = p < SURE and abs(one - other) > NOTICEABLE * other
+    return f"p = {p:.5f}, medians {one * 1e3:.2f} and {other * 1e3:.2f} ms" if is_told else ""
 
 
 def test_the_clock_does_not_tell(town: Town) -> None:
-    """Compare the times of both kinds, in a random order, by a rank test. Twice again: machines are busy."""
+    """Compare both kinds, asked in a random order, by a rank test; once again where it tells.
+
+    The work of the process is looked at too: on a busy machine it shows what the clock hides.
+    """
     browser, dice = town.browser(), random.Random(7)  # noqa: S311 - an order, no secret
     for email in (ANA, NOBODY) * 3:
         _ask(browser, email)
-    for attempt in range(3):
-        times: dict[str, list[float]] = {ANA: [], NOBODY: []}
+    for attempt in range(2):
+        times: dict[str, list[tuple[float, float]]] = {ANA: [], NOBODY: []}
         for _ in range(ROUNDS):
             for email in dice.sample((ANA, NOBODY), 2):
                 with writing(town.engine) as session:
                     session.connection().execute(delete(RateCount))
                     session.connection().execute(delete(Letter))
                 times[email].append(_timed(browser, email))
-        p = mannwhitneyu(times[ANA], times[NOBODY]).pvalue
-        ana, nobody = (statistics.median(times[email]) for email in (ANA, NOBODY))
-        if p > SURE or abs(ana - nobody) / nobody < NOTICEABLE:
+        told = [
+            _told(list(ana), list(nobody))
+            for ana, nobody in zip(
+                zip(*times[ANA], strict=True), zip(*times[NOBODY], strict=True), strict=True
+            )
+        ]
+        if not any(told):
             return
-        assert attempt < 2, f"p = {p:.5f}, medians {ana * 1e3:.2f} and {nobody * 1e3:.2f} ms, {utc_now()}"
+        assert attempt == 0, told
