@@ -236,6 +236,9 @@ def vote(session: Session, keks: KeyEncryptionKeys, hold_id: str, said: Vote, no
         msg = f"{operator} has voted on this enrolment already"
         raise VoteRefused(msg, hint="Letting somebody in takes a second operator.")
     subject_id, actor = SubjectId(row.subject_id), f"operator:{operator}"
+    if approve and _has_attested(session, keks, subject_id, actor):
+        msg = f"{operator} attested the proof of this person, and cannot say yes as well"
+        raise VoteRefused(msg, hint="Two others decide.")
     with subject_keys.held_key(session, keks, subject_id) as key:
         sealed = crypto.seal(key, why.encode(), _why_context(row, operator))
     session.add(HoldVote(hold_id=hold_id, operator=operator, approve=approve, sealed_why=sealed, at=now))
@@ -301,22 +304,35 @@ def _near_view(session: Session, one: dict[str, Any]) -> NearView:
 
 def _checks(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> tuple[tuple[str, str], ...]:
     """Say what the newest challenge's checks found, each as a name and a finding."""
+    try:
+        read = _challenge_report(session, keks, subject_id)
+        signs = [
+            (sign["check"], f"{sign['outcome']}: {sign['code']} ({sign['score']:.2f})")
+            for sign in read.get("signs", ())
+        ]
+    except (KeysError, ValueError, KeyError, TypeError):
+        return (("report", "it does not open"),)
+    attested = [("attested", f"by {read['attested by']}: {read['how']}")] if "attested by" in read else []
+    return (*attested, *signs, *((one, "could not be assessed") for one in read.get("not assessed", ())))
+
+
+def _challenge_report(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> dict[str, Any]:
+    """Open what the newest challenge's checks found; empty without one. Raises KeysError, ValueError."""
     row = session.exec(
         select(Challenge)
         .where(Challenge.subject_id == subject_id, col(Challenge.sealed_report).is_not(None))
         .order_by(col(Challenge.drawn_at).desc())
     ).first()
-    if row is None:
-        return ()
+    read: dict[str, Any] = json.loads((report_of(session, keks, row) if row is not None else None) or b"{}")
+    return read
+
+
+def _has_attested(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId, actor: str) -> bool:
+    """Say whether this operator attested the proof itself: they cannot be one of the two as well."""
     try:
-        read = json.loads(report_of(session, keks, row) or b"{}")
-        signs = [
-            (sign["check"], f"{sign['outcome']}: {sign['code']} ({sign['score']:.2f})")
-            for sign in read["signs"]
-        ]
-    except (KeysError, ValueError, KeyError, TypeError):
-        return (("report", "it does not open"),)
-    return (*signs, *((one, "could not be assessed") for one in read.get("not assessed", ())))
+        return _challenge_report(session, keks, subject_id).get("attested by") == actor
+    except (KeysError, ValueError):
+        return False
 
 
 def _votes(

@@ -11,6 +11,7 @@ from sqlmodel import select
 
 from enrollment import erasure, holds, operators
 from enrollment.holds import State, Vote
+from enrollment.identity import challenges
 from enrollment.standing import Standing, is_shown, shown_standing
 from enrollment.steps import Step
 from enrollment.tables import Challenge, Reference
@@ -172,6 +173,22 @@ def test_everything_is_on_record_and_the_person_sees_it_afterwards(door: Door) -
     assert all(is_shown(action, account, door.clock()) for action in wanted)
     with reading(door.engine) as session:
         audit.verify(session)
+
+
+def test_who_attested_the_proof_is_not_one_of_the_two(door: Door) -> None:
+    face = door.vectors()
+    door.enrolled("owner@example.org", face)
+    eve = door.newcomer("eve@example.org", door.again(face), proof="refused")
+    challenges.attest(door.engine, door.keys, eve, "operator:ada", "passport seen", door.clock())
+    assert door.click(eve) is None
+    assert door.work() == 1
+    with pytest.raises(VoteRefused, match="attested"):
+        vote(door, eve, "ada")
+    with writing(door.engine) as session:
+        detail = holds.show(session, door.keys, door.hold(eve).id, "ben")
+    assert detail.checks == (("attested", "by operator:ada: passport seen"),)
+    assert vote(door, eve, "ben") is State.OPEN
+    assert vote(door, eve, "cem") is State.APPROVED
 
 
 def test_reasons_and_reports_are_sealed(door: Door) -> None:
