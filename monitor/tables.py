@@ -319,8 +319,8 @@ class Lease(SQLModel, table=True):
     """Until when a process holds a name, or was last known to live.
 
     `scheduler` and `crawl:SOURCE` are held by one process at a time (crawlers/lease.py); `worker:OWNER` is
-    a worker's sign of life (claims.heartbeat), and `gallery_seq` how far its gallery has followed. Items are held by a lease in their own row instead, because
-    claiming one and changing it is then one statement.
+    a worker's sign of life (claims.heartbeat), and `gallery_seq` how far its gallery has followed. Items are
+    held by a lease in their own row instead, because claiming one and changing it is then one statement.
     """
 
     __tablename__ = "lease"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from enrollment import delegates, erasure, export, receipts
 from enrollment.erasure import finish_due, forgotten
 from enrollment.tables import Account, Erasure, Letter
 from monitor import claims, subject_keys
+from monitor.crew import Crew
 from monitor.db import reading, writing
 from monitor.errors import GalleryNotReady, NotFound
 from monitor.gallery import Gallery, alive
@@ -109,6 +112,34 @@ def test_each_watcher_says_when_it_has_forgotten(town: Residents) -> None:
         claims.heartbeat(engine, "worker:2", 60.0, "worker:2", two.seq)
         assert forgotten(engine, who).by_all
     assert "2 of 2" in town.town.browser().get(f"/enrol/erased/{who}").text
+
+
+def test_a_worker_s_pulse_says_at_once_that_it_has_forgotten(town: Residents) -> None:
+    who, engine = town.watched(), town.town.engine
+    with town.gallery() as gallery:
+        gallery.start(interval=0.05)
+        tools: Any = SimpleNamespace(
+            engine=engine, gallery=gallery, sides=(SimpleNamespace(gallery=gallery),)
+        )
+        crew = Crew(tools, threads=1, lease_s=3600.0, seen=lambda _: None)
+        pulse = threading.Thread(target=crew._pulse)
+        pulse.start()
+        try:
+            until = time.monotonic() + 20
+            while claims_of(engine) != (1, 1) and time.monotonic() < until:
+                time.sleep(0.05)
+            leave(town)  # with leases of an hour the next regular pulse would be a quarter of an hour away
+            while not forgotten(engine, who).by_all and time.monotonic() < until:
+                time.sleep(0.05)
+            assert (forgotten(engine, who).workers, forgotten(engine, who).forgot) == (1, 1)
+        finally:
+            crew._quiet.set()
+            pulse.join()
+
+
+def claims_of(engine: Engine) -> tuple[int, int]:
+    with reading(engine) as session:
+        return claims.followed(session, 0)
 
 
 def test_a_gallery_that_still_finds_somebody_says_so_and_loads_anew(
