@@ -22,6 +22,10 @@ BENCHES: Final[dict[str, tuple[str, str]]] = {
         "monitor.bench.pipeline",
         "How fast the whole path is, beside its models alone and a naive loop: media in --media.",
     ),
+    "enrollment": (
+        "monitor.bench.enrollment",
+        "Who gets in by the web form, and how quickly it counts: faces and voices in --data.",
+    ),
     "demo": (
         "monitor.demo.bench",
         "The whole path on this machine: what `likeness demo` finds and how long it takes.",
