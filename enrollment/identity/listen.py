@@ -19,6 +19,7 @@ import numpy as np
 from enrollment.identity.digits import FALLBACK, LANGUAGES
 from monitor.errors import WeightsMissing
 from monitor.ml.weights import path_of
+from monitor.values import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +50,12 @@ MOST_TOKENS: Final = 48
 """Tokens of one transcript: six digits take some 15 with commas; a network that begins to repeat itself is
 stopped here."""
 
-SILENT: Final = 0.6
-"""Probability that a window holds no speech from which its words are not believed (Whisper's own default).
-Whisper writes words into silence otherwise."""
+SILENT, UNSURE = 0.6, -1.0
+"""Probability that a window holds no speech, and mean log probability of its words, beyond which both words
+are not believed: Whisper's own. By the first alone rows of clearly spoken digits were lost."""
+
+AROUND: Final = SAMPLE_RATE // 2
+"""Samples of silence that are put before and after: a word that begins with the sound is missed easily."""
 
 QUIET_PEAK: Final = 1e-3
 """A sound whose highest sample is below this, 60 dB under full scale, holds nothing to listen to."""
@@ -115,14 +119,18 @@ def _transcribe(network: Any, samples: np.ndarray[Any, Any], language: str) -> s
         without_timestamps=True,
         max_new_tokens=MOST_TOKENS,
         no_speech_threshold=SILENT,
+        log_prob_threshold=UNSURE,
     )
-    return " ".join(segment.text.strip() for segment in segments if segment.no_speech_prob < SILENT)
+    return " ".join(segment.text.strip() for segment in segments)
 
 
 def _levelled(samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-    """Bring the highest sample to one half, as recordings mostly are; None for a sound that holds nothing."""
+    """Bring the highest sample to one half, as recordings mostly are, with silence around it.
+
+    None for a sound that holds nothing.
+    """
     peak = float(np.max(np.abs(samples), initial=0.0))
-    return None if peak < QUIET_PEAK else np.asarray(samples * (0.5 / peak), np.float32)
+    return None if peak < QUIET_PEAK else np.pad(np.asarray(samples * (0.5 / peak), np.float32), AROUND)
 
 
 def _load(settings: Settings) -> Any:  # noqa: ANN401 - faster_whisper has no types

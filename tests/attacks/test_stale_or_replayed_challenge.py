@@ -96,6 +96,7 @@ def test_the_same_bytes_are_known_again_by_whomever_they_are_given(
     with reading(room.engine) as session:
         [seen] = session.exec(select(SeenClip))
     assert seen.lookup == room.takers.lookups.clip(clip)
+    room.clock += timedelta(seconds=5)
     # And encoded anew, in answer to what was drawn for them, it says the wrong things
     room.answer(film.webm(600_000), draw("en", ("en",), lambda values: values[-1]))
     check_due(room.desk)

@@ -117,6 +117,7 @@ class Room:
         """Give the samples of a sitter, judged as usable."""
         vectors = {Modality.FACE: one.faces[:SAMPLES], Modality.VOICE: one.voices}
         _give((self.engine, self.keys, self.takers.blobs), pack, self.who, vectors)
+        self.clock = utc_now()
 
 
 def sitter(data: Path, pack: Pack, number: int = 0) -> Sitter:

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from monitor.ml.interfaces import Pack
 
 WAIT_MS = 60_000
+
+REFUSE = """
+navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"))
+"""
+"""What a browser does whose person said no."""
+
 FAKE = ("--use-fake-device-for-media-stream",)
 
 
@@ -127,16 +133,16 @@ def test_stopping_half_way_sends_nothing(site: Site, allowed: Any) -> None:
     assert newest(site.eva.engine, site.eva.eva).state == State.DRAWN
 
 
-def test_a_browser_that_was_told_no_says_what_else_there_is(site: Site) -> None:
-    with browsing(*FAKE) as browser:
-        page = site.page(browser)
-        page.locator("#start").click()
-        page.locator("#camera-problem").wait_for()
-        assert "told not to give" in page.locator("#camera-problem").inner_text()
-        page.locator("summary", has_text="If you cannot do this").click()
-        text = page.locator("details[open]").inner_text()
-        assert "help@example.org" in text
-        assert "A photograph alone cannot" in text
+def test_a_browser_that_was_told_no_says_what_else_there_is(site: Site, allowed: Any) -> None:
+    page = site.page(allowed)
+    page.evaluate(REFUSE)
+    page.locator("#start").click()
+    page.locator("#camera-problem").wait_for()
+    assert "told not to give" in page.locator("#camera-problem").inner_text()
+    page.locator("summary", has_text="If you cannot do this").click()
+    text = page.locator("details[open]").inner_text()
+    assert "help@example.org" in text
+    assert "A photograph alone cannot" in text
 
 
 def test_without_a_script_a_recording_made_elsewhere_is_taken(site: Site, allowed: Any) -> None:
