@@ -73,7 +73,7 @@ class Moment:
 
 
 def portraits(pictures: Iterable[Picture], models: FaceModels) -> tuple[Portrait, ...]:
-    """Read photographs of one person: those that show them sharply, in order of yaw."""
+    """Read photographs of one person: those that show them sharply and nobody else, in order of yaw."""
     read = []
     for rgb in pictures:
         middle = np.array(rgb.shape[1::-1]) / 2
@@ -81,8 +81,9 @@ def portraits(pictures: Iterable[Picture], models: FaceModels) -> tuple[Portrait
         if not found:
             continue
         face = min(found, key=lambda one: float(np.hypot(*(one.landmarks.mean(axis=0) - middle))))
+        beside = sum(one.box.height >= face.box.height / 2 for one in found)
         crop = align(rgb, face.landmarks)
-        if detail(crop) >= LEAST_DETAIL:
+        if beside == 1 and detail(crop) >= LEAST_DETAIL:
             vector = models.recogniser.embed(crop[None])[0]
             read.append(Portrait(rgb, face.landmarks, pose_of(face.landmarks), vector))
     if not read:

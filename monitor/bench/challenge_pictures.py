@@ -68,7 +68,7 @@ MOST_PICTURES: Final = 32
 """Pictures of one person that are read."""
 
 ROUNDS: Final = 10
-"""Each clip is made of every person, unless CLIPS says that fewer will do."""
+"""Each clip is made of every person, unless CLIPS says that fewer will do. One round has 37."""
 
 
 @dataclass(frozen=True, slots=True)
