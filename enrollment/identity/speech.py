@@ -43,13 +43,13 @@ LEAST_S: Final = 1.0
 """Seconds of speech below which nothing is compared. Six digits in a hurry take 1.7."""
 
 SAME: Final = 1.0
-"""Part of the review threshold of the pack from which the voice is the person's: 0.53 for CAM++. The most
-alike of 648 pairs of two people, digits against sentences, had 0.40 (five recorded speakers of Asterisk's
-prompts and five readers of LibriSpeech, half of the digits by Opus at 12 kbit/s, 2026-11)."""
+"""Part of the review threshold of the pack from which the voice is the person's: 0.50 for CAM++. Of 108 pairs
+of two people, digits against sentences, the most alike had 0.42, and of 30 of one person one was below 0.50
+(five recorded voices, digits by Opus at 12 kbit/s; `python -m monitor.bench.challenge_speech`, 2026-11)."""
 
 NEAR: Final = 0.57
-"""Part of it below which it is somebody else's: 0.30. Between the two a person looks. Of 78 pairs of one
-person the least alike, a studio speaker who sings his digits, had 0.31; 18 were below SAME (as above)."""
+"""Part of it below which it is somebody else's: 0.285. Between the two a person looks. The least alike pair of
+one person, a studio speaker who sings his digits, had 0.47; 24 of the 108 pairs of two were above (as above)."""
 
 OTHER_S: Final = 0.8
 """Seconds of the clip that another voice may seem to have: two digits. Single short words are told apart
