@@ -1,6 +1,6 @@
 """Draw a challenge: turns of the head in an order, and digits to say, that nobody can know before.
 
-36 orders of turns times 590,490 rows of digits: a clip that was made before the draw answers one in twenty
+34 orders of turns times 590,490 rows of digits: a clip that was made before the draw answers one in twenty
 million. What is drawn comes from the system's random numbers (`secrets`).
 """
 
@@ -10,6 +10,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 
 from enrollment.identity.digits import FALLBACK
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 TURNS: Final = 3
 DIGITS: Final = 6
 """Six digits take a person some three seconds to say: CAM++ needs two of speech to know a voice."""
+
+ORDERS: Final = tuple(
+    " ".join(order)
+    for order in product(Turn, repeat=TURNS)
+    if all(one != other for one, other in pairwise(order)) and {Turn.LEFT, Turn.RIGHT} & set(order)
+)
+"""Every order that may be asked, in words. A tilted print may read as nodding, so none is of nods alone."""
 
 FRESH_FOR: Final = timedelta(seconds=60)
 """From when the challenge is shown to when its clip begins to arrive. Answering it takes some 20 seconds."""
@@ -45,16 +53,18 @@ class Drawn:
         return cls(tuple(Turn(one) for one in read["turns"]), read["digits"], read["language"])
 
 
-def draw(language: str, heard: Sequence[str], choose: Callable[[str], str] = secrets.choice) -> Drawn:
+def draw(
+    language: str, heard: Sequence[str], choose: Callable[[Sequence[str]], str] = secrets.choice
+) -> Drawn:
     """Draw a challenge, in `language` where it is one of those `heard`. No two alike in a row."""
-    turns = _row(TURNS, list(Turn), choose)
+    turns = choose(ORDERS).split()
     digits = _row(DIGITS, list("0123456789"), choose)
     spoken = language if language in heard else FALLBACK
     return Drawn(tuple(Turn(one) for one in turns), "".join(digits), spoken)
 
 
-def _row(count: int, values: Sequence[str], choose: Callable[[str], str]) -> list[str]:
+def _row(count: int, values: Sequence[str], choose: Callable[[Sequence[str]], str]) -> list[str]:
     row: list[str] = []
     while len(row) < count:
-        row.append(choose([one for one in values if not row or one != row[-1]]))  # type: ignore[arg-type]
+        row.append(choose([one for one in values if not row or one != row[-1]]))
     return row
