@@ -35,7 +35,7 @@ MIRRORED: Final = {Turn.LEFT: Turn.RIGHT, Turn.RIGHT: Turn.LEFT, Turn.UP: Turn.U
 FULL_YAW, FULL_PITCH = 15.0, 8.0
 """Degrees from neutral from which a turn counts. People asked to turn the head turn by 25 and more; while
 reading from a screen and speaking they stay within some 7. Nods are read at half their size (see pose.py),
-and a print that is tilted forwards may read as one: no challenge should consist of nods alone."""
+and a print that is tilted forwards may read as one: no challenge is of nods alone (draw.py)."""
 
 SLIGHT: Final = 0.65
 """Part of those from which a slight turn counts: done slightly, a challenge goes to a person."""
