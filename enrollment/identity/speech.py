@@ -48,8 +48,9 @@ of two people, digits against sentences, the most alike had 0.42, and of 30 of o
 (five recorded voices, digits by Opus at 12 kbit/s; `python -m monitor.bench.challenge_speech`, 2026-11)."""
 
 NEAR: Final = 0.57
-"""Part of it below which it is somebody else's: 0.285. Between the two a person looks. The least alike pair of
-one person, a studio speaker who sings his digits, had 0.47; 24 of the 108 pairs of two were above (as above)."""
+"""Part of it below which it is somebody else's: 0.285. Between the two a person looks. The least alike pair
+of one person, a studio speaker who sings his digits, had 0.47; 24 of the 108 pairs of two were above 0.285
+(as above)."""
 
 OTHER_S: Final = 0.8
 """Seconds of the clip that another voice may seem to have: two digits. Single short words are told apart

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 WAIT_MS = 60_000
 
 REFUSE = """
-navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"))
+() => {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+}
 """
 """What a browser does whose person said no."""
 
