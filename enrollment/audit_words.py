@@ -67,6 +67,7 @@ WORDS = {
     "phone.confirm": "added a telephone number",
     "phone.remove": "removed the telephone number",
     "profile.change": "changed your name or date of birth",
+    "proof.held": "asked two operators to look at your yearly proof",
     "proof.lapsed": "noted that the yearly proof is overdue",
     "proof.renewed": "took your yearly proof",
     "reference.open": "opened a kept sample of yours, to read it with a new model",

@@ -2,7 +2,8 @@
 
 A month before the day they get a letter, and more later. Where the day passes without a proof, the watch
 goes on and its messages wait (Standing.LAPSED): whoever took over a mailbox learns nothing more, and the
-person misses nothing. A challenge that passes ends that.
+person misses nothing. A challenge that passes ends that. One that is in doubt is held, like an enrolment
+(holds.py), and ends it when two operators said yes.
 
 `remind_due` is a step of the desk: it is idempotent, and does a row at a time.
 """
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, select
 
-from enrollment import letters
+from enrollment import holds, letters
 from enrollment.identity.verdict import State as Proof
 from enrollment.letter_words import Button, letter
 from enrollment.standing import Standing
 from enrollment.subjects import profile_of
-from enrollment.tables import Account, Challenge, Subject
+from enrollment.tables import Account, Challenge, Hold, Subject
 from monitor import audit
 from monitor.db import reading, writing
 from monitor.values import SubjectId
@@ -65,6 +66,7 @@ def remind_due(desk: Desk) -> int:
             if account is None or subject is None or account.proved_until is None:
                 continue  # erased, or begun anew, meanwhile
             done += _renew(session, desk, account, subject) or _lapse(session, account, subject, now)
+            done += _hold(session, desk, account)
         done += _write(desk, subject_id, now)
     return done
 
@@ -82,25 +84,54 @@ def _looked_for(desk: Desk, now: datetime) -> list[SubjectId]:
 
 
 def _renew(session: Session, desk: Desk, account: Account, subject: Subject) -> int:
-    """Take the newest challenge that passed since the proof was due."""
-    assert account.proved_until is not None  # noqa: S101 - who calls has looked
-    since = account.proved_until - ahead(desk.settings.proof_days)
-    passed = (
-        select(Challenge.ended_at)
-        .where(
-            Challenge.subject_id == account.subject_id,
-            Challenge.state == Proof.PASSED,
-            col(Challenge.ended_at) >= since,
-        )
-        .order_by(col(Challenge.ended_at).desc())
-    )
-    ended_at = session.exec(passed).first()
+    """Take the newest challenge that passed since the proof was due, or was held and let pass."""
+    passed, held = (_newest(session, desk, account, state) for state in (Proof.PASSED, Proof.HELD))
+    hold = None if held is None else _hold_of(session, held)
+    taken = passed or (held if hold is not None and hold.state == holds.State.APPROVED else None)
+    ended_at = None if taken is None else taken.ended_at
     if ended_at is None:
         return 0
+    if hold is not None:  # nobody needs to look any more
+        hold.acted_at = desk.now()
+        hold.state = holds.State.CLEAR if hold.state == holds.State.OPEN else hold.state
     account.proved_until, account.reminded_at = ended_at + timedelta(days=desk.settings.proof_days), None
     subject.status = Standing.ACTIVE
     audit.record(session, ACTOR, "proof.renewed", subject.id)
     return 1
+
+
+def _hold(session: Session, desk: Desk, account: Account) -> int:
+    """Let operators look at a challenge that is in doubt, once."""
+    held = _newest(session, desk, account, Proof.HELD)
+    if held is None or _hold_of(session, held) is not None:
+        return 0
+    subject_id = SubjectId(account.subject_id)
+    row = holds.write(session, desk.keks, subject_id, (holds.Reason.PROOF,), holds.Report())
+    row.created_at = desk.now()
+    audit.record(session, ACTOR, "proof.held", subject_id, hold=row.id)
+    return 1
+
+
+def _newest(session: Session, desk: Desk, account: Account, state: Proof) -> Challenge | None:
+    """Give the newest challenge with this end since the proof was due."""
+    if account.proved_until is None:
+        return None
+    query = select(Challenge).where(
+        Challenge.subject_id == account.subject_id,
+        Challenge.state == state,
+        col(Challenge.ended_at) >= account.proved_until - ahead(desk.settings.proof_days),
+    )
+    return session.exec(query.order_by(col(Challenge.ended_at).desc())).first()
+
+
+def _hold_of(session: Session, held: Challenge) -> Hold | None:
+    """Give the hold that was written for a challenge in doubt: the newest one after it."""
+    query = select(Hold).where(
+        Hold.subject_id == held.subject_id,
+        col(Hold.reasons) == holds.Reason.PROOF,
+        col(Hold.created_at) >= held.ended_at,
+    )
+    return session.exec(query.order_by(col(Hold.created_at).desc())).first()
 
 
 def _lapse(session: Session, account: Account, subject: Subject, now: datetime) -> int:

@@ -85,12 +85,15 @@ def person_of(session: Session, cookie: str, now: datetime) -> Person | None:
 
 def is_note_due(session: Session, person: Person, now: datetime) -> bool:
     """Say whether this visit is to be noted (`note`)."""
-    return now - session.get_one(WebSession, person.session_id).seen_at > SEEN_EVERY
+    row = session.get(WebSession, person.session_id)
+    return row is not None and now - row.seen_at > SEEN_EVERY
 
 
 def note(session: Session, person: Person, now: datetime) -> None:
-    """Note a visit."""
-    session.get_one(WebSession, person.session_id).seen_at = now
+    """Note a visit. A session that was ended in the meantime stays ended."""
+    row = session.get(WebSession, person.session_id)
+    if row is not None:
+        row.seen_at = now
     account = session.get(Account, person.subject_id)
     if account is not None:
         account.seen_at = now

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from sqlmodel import select
 
-from enrollment import pausing, reproof
+from enrollment import holds, operators, pausing, reproof
 from enrollment.reproof import LETTERS, remind_due
 from enrollment.standing import Standing
 from enrollment.tables import Account, Letter
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from tests.enrollment.residents import Residents
 
 DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def keys_of_two(town: Residents) -> tuple[str, str]:
+    """Give the names of two operators."""
+    names = ("kim", "noor")
+    with writing(town.town.engine) as session:
+        for name in names:
+            operators.add(session, name, "operator:root", town.clock())
+    return names
 
 
 def due_on(town: Residents, who: SubjectId) -> datetime:
@@ -105,6 +116,52 @@ def test_what_is_refused_or_in_doubt_ends_nothing(town: Residents) -> None:
         town.clip(who, state)
     remind_due(town.desk)
     assert town.standing(who) is Standing.LAPSED
+
+
+def test_one_in_doubt_waits_for_two_operators(town: Residents, keys_of_two: tuple[str, str]) -> None:
+    who = town.watched()
+    at(town, who, DAY)
+    town.clip(who, "held")
+    remind_due(town.desk)
+    assert remind_due(town.desk) == 0, "it is held once"
+    with reading(town.town.engine) as session:
+        [waiting] = holds.listing(session)
+    assert waiting.reasons == (holds.Reason.PROOF,)
+    for operator in keys_of_two:
+        assert town.standing(who) is Standing.LAPSED
+        with writing(town.town.engine) as session:
+            said = holds.Vote(operator, approve=True, why="seen in person")
+            holds.vote(session, town.desk.keks, waiting.hold_id, said, town.clock())
+        remind_due(town.desk)
+    assert town.standing(who) is Standing.ACTIVE
+    assert due_on(town, who) > town.clock() + 300 * DAY
+
+
+def test_one_in_doubt_that_an_operator_refuses_ends_nothing(
+    town: Residents, keys_of_two: tuple[str, str]
+) -> None:
+    who = town.watched()
+    at(town, who, DAY)
+    town.clip(who, "held")
+    remind_due(town.desk)
+    with writing(town.town.engine) as session:
+        [waiting] = holds.listing(session)
+        said = holds.Vote(keys_of_two[0], approve=False, why="another person")
+        holds.vote(session, town.desk.keks, waiting.hold_id, said, town.clock())
+    assert remind_due(town.desk) == 0
+    assert town.standing(who) is Standing.LAPSED
+
+
+def test_one_that_passes_after_one_in_doubt_is_enough(town: Residents) -> None:
+    who = town.watched()
+    at(town, who, DAY)
+    town.clip(who, "held")
+    remind_due(town.desk)
+    town.clip(who)
+    remind_due(town.desk)
+    assert town.standing(who) is Standing.ACTIVE
+    with reading(town.town.engine) as session:
+        assert holds.listing(session) == []
 
 
 def test_nobody_who_paused_is_asked(town: Residents) -> None:
