@@ -24,6 +24,7 @@ MOST = 500
 
 WORDS = {
     "account.begin": "began this account",
+    "account.second_reset": "took away your passkeys and telephone number, after making sure it was you",
     "account.sign_in": "signed in",
     "account.sign_out": "signed out",
     "alert.again": "had a message sent again",

@@ -1,4 +1,4 @@
-"""`likeness subject attest`: an operator made sure in another way that somebody is who they say."""
+"""`likeness subject attest|reset-second`: an operator made sure in another way who somebody is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from enrollment.cli_samples import Typed, open_all
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
+    """Add the verbs."""
     app.command("attest")(attest)
+    app.command("reset-second")(reset_second)
 
 
 def attest(
@@ -34,3 +35,25 @@ def attest(
     subject_id = resolve(ledger.engine, subject)
     challenges.attest(ledger.engine, ledger.keks, subject_id, ledger.actor, how, utc_now())
     typer.echo(f"Noted: {subject_id} is proved by your word, for the samples given so far.")
+
+
+def reset_second(
+    subject: Typed,
+    how: Annotated[
+        str,
+        typer.Option("--how", metavar="TEXT", help="How you made sure who it is. It is sealed."),
+    ],
+) -> None:
+    """Take away passkeys and telephone number of somebody who lost them, and sign their browsers out.
+
+    Make sure first who is asking, and not by their mailbox: from now on that alone lets in, until they have
+    made a new passkey. Nothing that was found is shown before. Audited, and told to the person by a letter.
+    """
+    from enrollment.lost import forget_second_ways
+    from enrollment.subjects import resolve
+    from monitor.db import utc_now
+
+    _, ledger = open_all()
+    subject_id = resolve(ledger.engine, subject)
+    forget_second_ways(ledger, subject_id, how, utc_now())
+    typer.echo(f"Done: {subject_id} makes a new second way in at the next visit.")
