@@ -47,7 +47,7 @@ class Trial:
 def drawn_for(trial: Trial) -> Drawn:
     """Draw the challenge of a trial by its seed."""
     rng = np.random.default_rng(trial.seed)
-    return draw(LANGUAGE, (LANGUAGE,), lambda values: str(values[rng.integers(len(values))]))
+    return draw(LANGUAGE, (LANGUAGE,), lambda values: str(values[int(rng.integers(len(values)))]))
 
 
 def clip_of(trial: Trial, drawn: Drawn) -> bytes:
