@@ -67,6 +67,7 @@ bench: models  ## the measurements behind every number in README, written into R
 	$(LIKENESS) bench voices --data $(LIKENESS_DATA)/voices --json monitor/bench/results/voices.json
 	$(LIKENESS) bench match --json monitor/bench/results/match.json
 	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --limit 200 --json monitor/bench/results/pipeline.json
+	$(LIKENESS) bench enrollment --data $(LIKENESS_DATA) --json monitor/bench/results/enrollment.json
 	$(LIKENESS) bench readme
 
 readme: setup  ## README's tables again, from the kept results and the program

@@ -40,7 +40,8 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     package = page.parent
-    places = (ROOT, package, package / "stages", ROOT / "tests" / "attacks", ROOT / "monitor")
+    inner = (package / "stages", package / "identity")
+    places = (ROOT, package, *inner, ROOT / "tests" / "attacks", ROOT / "monitor")
     for name in inline(page):
         if re.fullmatch(r"[a-z0-9_/]+\.(py|md|lock|example)", name):
             assert any((place / name).exists() for place in places), name
@@ -72,9 +73,9 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 
 
 def test_every_setting_that_is_named_exists(page: Path) -> None:
-    """`LIKENESS_SMTP_*` stands for all that begin so; LIKENESS_DATA is the tests' own."""
+    """`LIKENESS_SMTP_*` stands for all that begin so; two are the tests' own."""
     for name in re.findall(r"\bLIKENESS_[A-Z_0-9]+\*?", page.read_text(encoding="utf-8")):
         if name.endswith("*"):
             assert any(one.startswith(name[:-1]) for one in SETTINGS), name
         else:
-            assert name in SETTINGS | {"LIKENESS_DATA"}, name
+            assert name in SETTINGS | {"LIKENESS_DATA", "LIKENESS_SCREENSHOTS"}, name

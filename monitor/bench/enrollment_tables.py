@@ -13,7 +13,7 @@ from monitor.bench.enrollment_trials import ATTACK_KINDS, GENUINE_KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from monitor.bench.frame import Figure, Result
+    from monitor.bench.frame import Figure
 
 STATES: Final = ("active", "held", "refused")
 """What can become of one who came."""
@@ -40,11 +40,6 @@ def tables(figures: Mapping[str, Figure]) -> str:
         _table("genuine, but", GENUINE_KINDS, figures, is_attack=False),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def of_results(kept: Sequence[Result]) -> str:
-    """Make the tables of the kept result; nothing where there is none."""
-    return tables(kept[0].figures).strip() if kept else ""
 
 
 def _summary(figures: Mapping[str, Figure]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import unescape
 
+from monitor.bench import enrollment_tables
 from monitor.bench.faces_tables import tables
 from monitor.bench.frame import Figure, Result
 from monitor.errors import ConfigError
@@ -49,6 +50,9 @@ SHOWN: Final = {
 }
 """Which figures README shows of each bench; the result files hold all. Faces have tables of their own."""
 
+OWN_TABLES: Final = frozenset({"faces", "enrollment"})
+"""Benches that README shows in tables of their own."""
+
 CURVES: Final = ("faces-det", "faces-open-set")
 """Curves that README shows for each pack, where `results/` holds them."""
 
@@ -61,7 +65,8 @@ def readme(text: str, settings: str) -> str:
     kept = _results()
     parts = (
         ("faces", faces([result for result in kept if result["name"] == "faces"])),
-        ("figures", figures([result for result in kept if result["name"] != "faces"])),
+        ("figures", figures([result for result in kept if result["name"] not in OWN_TABLES])),
+        ("enrolment", enrolment([result for result in kept if result["name"] == "enrollment"])),
         ("settings", settings),
         ("models", models()),
     )
@@ -76,6 +81,13 @@ def faces(results: Sequence[Mapping[str, Any]]) -> str:
     curves = [_curve(RESULTS / f"{name}-{result.pack}.svg") for result in kept for name in CURVES]
     notes = "\n".join(_note(result) for result in results)
     return "\n\n".join(part for part in (tables(kept).strip(), *curves, notes) if part)
+
+
+def enrolment(results: Sequence[Mapping[str, Any]]) -> str:
+    """Make the tables of enrolment: what became of each attack and each variation, and what was measured."""
+    if not results:
+        return "Not measured yet: `likeness bench enrollment --data DIR`."
+    return "\n\n".join((enrollment_tables.tables(_result(results[0]).figures).strip(), _note(results[0])))
 
 
 def figures(results: Iterable[Mapping[str, Any]]) -> str:

@@ -40,7 +40,10 @@ TELLING_ROUNDS_S = 5.0
 MINUTES_FILE = os.environ.get("LIKENESS_MINUTES_FILE", "")
 """Where the bench wants to read how long it took; see monitor/bench/enrollment.py."""
 
-pytestmark = pytest.mark.skipif(not SOUNDS.is_dir(), reason=f"no recorded digits in {SOUNDS}")
+pytestmark = [
+    pytest.mark.skipif(not SOUNDS.is_dir(), reason=f"no recorded digits in {SOUNDS}"),
+    pytest.mark.timeout(600),  # filming comes on top of what a person takes
+]
 
 
 @pytest.fixture(scope="module")
