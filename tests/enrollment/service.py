@@ -86,6 +86,10 @@ class Service:
         pairs = zip(self.mail.recipients, self.mail.mails, strict=True)
         return [mail for to, mail in pairs if to == email]
 
+    def told(self, email: str) -> list[EmailMessage]:
+        """Give the messages of what was found: they have a link to a private page."""
+        return [mail for mail in self.letters(email) if "/m/" in text_of(mail)]
+
     def link(self, email: str, pattern: str = r"https?://\S+/enter/\S+") -> str:
         """Wait for a letter with a link, and give the newest one's."""
 
