@@ -88,7 +88,8 @@ def _spliced(spoken: Samples, trial: Trial, drawn: Drawn) -> Samples:  # noqa: A
 
 
 def _silent(spoken: Samples, trial: Trial, drawn: Drawn) -> Samples:  # noqa: ARG001 - as SOUNDS
-    return np.zeros_like(spoken)
+    hiss = np.random.default_rng(trial.seed).standard_normal(len(spoken))
+    return np.asarray(1e-4 * hiss, np.float32)  # 80 dB under full scale, as a muted microphone
 
 
 SOUNDS: Final[Mapping[str, Callable[[Samples, Trial, Drawn], Samples]]] = {
