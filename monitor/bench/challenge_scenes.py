@@ -234,6 +234,8 @@ def _opening(speech: NDArray[np.float32], times: Curve, rng: np.random.Generator
             for at in times + 0.03  # lips are a little ahead of the sound
         ]
     )
+    if not loud.any():
+        return np.zeros_like(times)
     shape = np.clip(loud / (np.percentile(loud[loud > 0], 90) + 1e-9), 0, 1.2) ** 0.6
     own = np.clip(1 + 0.35 * rng.standard_normal(len(times)), 0.3, 1.6)
     return np.asarray(np.clip(shape * own, 0, 1) * (loud > 0), np.float64)
