@@ -39,6 +39,9 @@ BEGINS_S = 2.0
 AHEAD_S, TURN_S, BACK_S = 1.0, 2.2, 1.0
 """How long the page (static/proof.js) shows each direction."""
 
+SPEAKING_S = 9.5
+"""How long the film goes on after the last direction: longer than the page waits for the digits."""
+
 REACTS_S, GOES_S, STAYS_S = 0.4, 0.45, 0.6
 """What the person takes: to see a direction, to turn or come back, and before coming back."""
 
@@ -85,7 +88,7 @@ def answers(who: Guest, drawn: Drawn) -> Film:
     first_s = BEGINS_S + AHEAD_S + REACTS_S
     speaks_s = BEGINS_S + AHEAD_S + (TURN_S + BACK_S) * len(drawn.turns) + REACTS_S
     spoken = without_pauses(digits(drawn.digits, seed=1))
-    sound = np.zeros(round((speaks_s + 7.0) * SAMPLE_RATE), np.float32)
+    sound = np.zeros(round((speaks_s + SPEAKING_S) * SAMPLE_RATE), np.float32)
     begins = round(speaks_s * SAMPLE_RATE)
     sound[begins : begins + len(spoken)] = spoken
     # Breath, blinks and lips come from the plan of somebody who only speaks; the turns are laid over it.

@@ -1,6 +1,6 @@
 // Show that it is you: the directions one by one, the digits, one recording, and what became of it.
 
-const STEP_MS = { ahead: 1000, turn: 2200, back: 1000, speak: 6500, tail: 400 };
+const STEP_MS = { ahead: 1000, turn: 2200, back: 1000, speak: 8500, tail: 400 };
 // Together 17 seconds; the service looks at twenty. Nothing moves or flashes by itself.
 const BITS_PER_SECOND = 1_800_000;
 const POLL_MS = 1000;
