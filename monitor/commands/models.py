@@ -121,12 +121,16 @@ def _row(one: Checked) -> dict[str, object]:
     return {"state": one.state.value, **asdict(one.weights)}
 
 
+LONGEST_NAME = 34
+"""Letters of the first column: the longest name of a file fits, and 80 columns hold the others too."""
+
+
 def _table(checked: Iterable[Checked]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title="Model weights", show_lines=True)
-    table.add_column("file, what for, in which packs", no_wrap=True)
+    table.add_column("file, what for, in which packs", min_width=LONGEST_NAME, max_width=LONGEST_NAME)
     for heading in ("state", "MB", "licence", "from"):
         table.add_column(heading)
     for one in checked:

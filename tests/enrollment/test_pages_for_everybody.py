@@ -253,7 +253,7 @@ def test_the_keyboard_goes_through_a_page_in_its_order(
                 break
             assert shown, f"the focus is not seen on {what}"
             before, seen = place, seen + 1
-        assert seen >= 2
+        assert seen >= 1, "the link past the head of the page is always there"
         links = page.locator("main a:visible, main button:visible, main input:visible:not([type=hidden])")
         assert seen >= min(links.count(), 50)
 

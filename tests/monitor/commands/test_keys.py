@@ -80,7 +80,7 @@ def test_a_folder_that_is_not_there_and_an_id_that_is_none_are_refused(tmp_path:
 def test_show_counts_and_names_no_key(ledger: Engine, key_file: Path) -> None:
     assert ledger.dialect.name == "sqlite"
     said = json.loads(likeness_keys("show", "--json"))
-    assert said == {"keys": [{"id": "old", "active": True, "given": True, "wraps": 5}], "warnings": []}
+    assert said == {"keys": [{"id": "old", "active": True, "given": True, "wraps": 6}], "warnings": []}
     assert "old" in likeness_keys("show")
     assert key_file.read_text().partition(":")[2].strip() not in likeness_keys("show") + str(said)
 
@@ -99,7 +99,7 @@ def test_show_says_which_key_is_missing(
     lines = json.loads(likeness_keys("show", "--json"))["keys"]
     assert lines == [
         {"id": "new", "active": True, "given": True, "wraps": 0},
-        {"id": "old", "active": False, "given": False, "wraps": 5},
+        {"id": "old", "active": False, "given": False, "wraps": 6},
     ]
     with pytest.raises(KeyMissing, match="'old'"):
         likeness_keys("rotate")
@@ -109,9 +109,9 @@ def test_rotate_wraps_all_and_is_written_down(ledger: Engine, key_file: Path, tm
     likeness_keys("new", str(tmp_path / "new.key"), "--id", "new")
     new = (tmp_path / "new.key").read_text()
     key_file.write_text(new + key_file.read_text())
-    assert json.loads(likeness_keys("rotate", "--json")) == {"active": "new", "wrapped": 5}
+    assert json.loads(likeness_keys("rotate", "--json")) == {"active": "new", "wrapped": 6}
     assert "0 keys" in likeness_keys("rotate")
-    assert subject_keys.wrapped_under(ledger) == {"new": 5}
+    assert subject_keys.wrapped_under(ledger) == {"new": 6}
     alone = KeyEncryptionKeys(parse_keys(new.splitlines()))
     with reading(ledger) as session:
         assert len(subject_keys.key_of(session, alone, SubjectId("ana"))) == 32

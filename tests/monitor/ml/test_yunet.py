@@ -47,7 +47,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Settings:
         pytest.skip(f"{brought} is missing: YuNet and EdgeFace are in no registry")
     cache, shelf = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("shelf")
     (shelf / "brought").symlink_to(brought)
-    at_hand = (*load_settings().models_dir.glob("*.onnx"), *brought.glob("*.onnx"))
+    at_hand = (*load_settings().models_dir.iterdir(), *brought.glob("*.onnx"))
     for name, path in {path.name: path for path in at_hand}.items():
         (shelf / name).symlink_to(path)
     Pull(cache, shelf, lambda *_: None).run(entries("edgeface"))
