@@ -132,7 +132,7 @@ def _table(checked: Iterable[Checked]) -> None:
     table = Table(title="Model weights", show_lines=True)
     table.add_column("file, what for, in which packs", min_width=LONGEST_NAME, max_width=LONGEST_NAME)
     for heading in ("state", "MB", "licence", "from"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for one in checked:
         entry = one.weights
         what = f"[bold]{entry.name}[/]\n{entry.task}\n{' '.join(entry.packs)}"
