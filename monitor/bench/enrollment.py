@@ -66,8 +66,8 @@ if TYPE_CHECKING:
 log = logs.get(__name__)
 
 ROUNDS: Final = 1
-"""How often each kind is tried, each time with another person, unless --limit says otherwise. One takes some
-five minutes on two cores, most of it spent on filming."""
+"""How often each kind is tried, each time with another person, unless --limit says otherwise. One took 27
+minutes on two cores beside other work, most of it spent on filming (18 CPU minutes)."""
 
 TIMED: Final = 100
 """People who are let in and erased for the two times."""
