@@ -128,16 +128,12 @@ def give(givers: Givers, subject_id: SubjectId, modality: Modality, data: bytes,
         public = subject.reference_public
     # 3. seal and store the bytes, then write the rows; a second tab may have been first
     kept = references.put(givers.blobs, subject_id, public, modality, data)
-    try:
-        with writing(givers.engine) as session:
-            session.get(Subject, subject_id, with_for_update=True)
-            _refuse_more(session, subject_id, modality, lookup)
-            session.add(references.blob_row(subject_id, kept, references.GIVEN))
-            session.flush()  # the sample points at this row
-            session.add(_row(subject_id, kept, lookup, now))
-    except BaseException:
-        givers.blobs.delete(kept.blob_id)
-        raise
+    with givers.blobs.deleted_on_failure(kept.blob_id), writing(givers.engine) as session:
+        session.get(Subject, subject_id, with_for_update=True)
+        _refuse_more(session, subject_id, modality, lookup)
+        session.add(references.blob_row(subject_id, kept, references.GIVEN))
+        session.flush()  # the sample points at this row
+        session.add(_row(subject_id, kept, lookup, now))
     return kept.reference_id
 
 

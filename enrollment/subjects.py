@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -189,14 +189,11 @@ def _references(
 ) -> Iterator[Mapping[int, Kept]]:
     """Keep these samples, sealed: place -> what was kept. Where the block fails, their files go again."""
     kept: dict[int, Kept] = {}
-    try:
+    with ExitStack() as stack:
         for place, one in enumerate(samples):
             kept[place] = references.put(blobs, subject_id, public, one.modality, one.data)
+            stack.enter_context(blobs.deleted_on_failure(kept[place].blob_id))
         yield kept
-    except BaseException:
-        for one_kept in kept.values():
-            blobs.delete(one_kept.blob_id)
-        raise
 
 
 def _write_samples(

@@ -124,14 +124,10 @@ def hand_in(
         public = session.get_one(Subject, subject_id).reference_public
     sealed = crypto.IntakeSealer(public).seal(clip, references.info(subject_id, challenge_id))
     blob_id = takers.blobs.put(sealed)
-    try:
-        with writing(takers.engine) as session:
-            session.add(BlobRow(id=blob_id, subject_id=subject_id, kind=CLIP, size_bytes=len(sealed)))
-            session.flush()  # the challenge points at this row
-            _answer(session, (subject_id, challenge_id), blob_id, began_at)
-    except BaseException:
-        takers.blobs.delete(blob_id)
-        raise
+    with takers.blobs.deleted_on_failure(blob_id), writing(takers.engine) as session:
+        session.add(BlobRow(id=blob_id, subject_id=subject_id, kind=CLIP, size_bytes=len(sealed)))
+        session.flush()  # the challenge points at this row
+        _answer(session, (subject_id, challenge_id), blob_id, began_at)
 
 
 def _answer(session: Session, which: tuple[SubjectId, str], blob_id: BlobId, began_at: datetime) -> None:
