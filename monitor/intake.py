@@ -7,6 +7,7 @@ first, sealed to the workers' public key, and queued once per digest; a copy add
 from __future__ import annotations
 
 import secrets
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,11 +105,8 @@ def submit(data: bytes, origin: Origin, door: Door) -> Submitted:
     blob_id = door.blobs.put(door.sealer.seal(data, seal_info(digest))) if wanted else None
     # 4. one row per digest, one per place
     new = _NewItem(digest, kind, len(data), blob_id)
-    try:
+    with nullcontext() if blob_id is None else door.blobs.deleted_on_failure(blob_id):
         submitted, unused = _enter(door.engine, new, origin)
-    except BaseException:
-        _forget(door.blobs, blob_id)
-        raise
     _forget(door.blobs, unused)
     return submitted
 
