@@ -6,6 +6,7 @@
        │          ├── given_sample, challenge                  what they gave, and proved
        │          ├── hold ── hold_vote                        what an operator must look at
        │          ├── delegate                                 whom they let see
+       │          ├── search_term                              what they ask the crawlers to look for
        │          └── export                                   a copy of everything, for a day
        └── reference              samples that are kept
 
@@ -301,6 +302,21 @@ class Delegate(SQLModel, table=True):
     state: str = Field(default="invited", index=True)
     invited_at: datetime = Field(default_factory=utc_now, sa_column=moment())
     answered_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+
+
+class SearchTerm(SQLModel, table=True):
+    """A name, handle or hashtag that the subject asks the crawlers to look for.
+
+    `sealed` holds its kind and text under the subject's key; `lookup` keeps the same one from coming twice.
+    """
+
+    __tablename__ = "search_term"
+    __table_args__ = (UniqueConstraint("subject_id", "lookup"),)
+    id: str = Field(primary_key=True)
+    subject_id: str = Field(sa_column=of_subject())
+    lookup: str
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 
 class Export(SQLModel, table=True):

@@ -197,7 +197,8 @@ class MediaItem(SQLModel, table=True):
 
     `state` is the last finished step: received, decoded, detected, embedded, matched, scored, done; or
     failed with `failed_stage` and `failed_code`. `blob_id` is empty once the bytes are forgotten.
-    `gallery_seq` is how far the gallery had read when the item was matched.
+    `gallery_seq` is how far the gallery had read when the item was matched. `copy_of` is the item whose look
+    served for this one, since both show the same (looks.py).
     """
 
     __tablename__ = "media_item"
@@ -219,6 +220,7 @@ class MediaItem(SQLModel, table=True):
     faces_seen: int | None = None
     turns_seen: int | None = None
     not_looked: str | None = None
+    copy_of: str | None = Field(default=None, index=True)
     received_at: datetime = Field(default_factory=utc_now, sa_column=moment(index=True))
     done_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
@@ -238,6 +240,22 @@ class MediaOrigin(SQLModel, table=True):
     title: str | None = None
     source_id: str | None = Field(default=None, index=True)
     seen_at: datetime = Field(sa_column=moment())
+
+
+class MediaHash(SQLModel, table=True):
+    """How one item looks: perceptual hashes of a picture, or of frames of a video at `at_s` seconds.
+
+    A hash says how light and dark lie in the whole frame. It holds no biometrics and cannot be turned back.
+    """
+
+    __tablename__ = "media_hash"
+    seq: int | None = Field(default=None, sa_column=Column(SEQUENCE, primary_key=True, autoincrement=True))
+    media_id: str = Field(
+        sa_column=Column(ForeignKey("media_item.id", ondelete="CASCADE"), nullable=False, index=True)
+    )
+    kind: str
+    at_s: float | None = None
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class StageRun(SQLModel, table=True):

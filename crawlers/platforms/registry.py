@@ -1,0 +1,23 @@
+"""Every kind of source there is, by its word. A new platform is one module and one line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crawlers.platforms.interfaces import Platform
+
+SITE: Final = "site"
+"""Web sites, feeds and sitemaps: read by spiders/site.py, which follows links instead of an API."""
+
+PLATFORMS: Final[dict[str, Platform]] = {}
+
+
+def platform_of(kind: str) -> Platform:
+    """Give the module of a kind. Raises ConfigError naming all kinds."""
+    if kind not in PLATFORMS:
+        msg = f"there is no kind of source called {kind[:40]!r}"
+        raise ConfigError(msg, hint=f"The kinds are {', '.join(sorted([SITE, *PLATFORMS]))}.")
+    return PLATFORMS[kind]
