@@ -7,15 +7,15 @@ the person's other samples; what ends the worker each time is left alone after M
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlmodel import col, or_, select
+from sqlmodel import col, select
 
 from enrollment import references, sample_words
-from enrollment.desk import JUDGING_STALE_S, MOST_TRIES
+from enrollment.desk import MOST_TRIES
+from enrollment.desk_queue import Queue
 from enrollment.given import GOOD, VECTOR, Said, State, seal_said
 from enrollment.samples import Looked
 from enrollment.sets import agreeing
@@ -39,6 +39,8 @@ log = logs.get(__name__)
 
 AT_ONCE = 4
 """Samples of one round: the other steps of the desk wait no longer than these take, some seconds."""
+
+QUEUE = Queue(GivenSample, "created_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +78,11 @@ def vector_of(key: bytes, row: GivenSample) -> NDArray[np.float32]:
 
 def _claim(desk: Desk) -> Claimed | None:
     """Take up one sample. A worker that went silent loses its one."""
-    now = desk.now()
-    stale = now - timedelta(seconds=JUDGING_STALE_S)
-    free = or_(
-        col(GivenSample.state) == State.WAITING,
-        (col(GivenSample.state) == State.JUDGING) & (col(GivenSample.judging_since) < stale),
-    )
-    query = select(GivenSample).where(free, col(GivenSample.tries) < MOST_TRIES)
-    oldest = query.order_by(col(GivenSample.created_at), col(GivenSample.id)).limit(1)
-    with reading(desk.engine) as session:  # looking costs no lock where nothing waits
-        if session.exec(oldest).first() is None:
-            return None
-    with writing(desk.engine) as session:
-        row = session.exec(oldest.with_for_update(skip_locked=True)).first()
-        if row is None:
-            return None
-        row.state, row.judging_since, row.tries = State.JUDGING, now, row.tries + 1
-        blob_id = None if row.blob_id is None else BlobId(row.blob_id)
-        return Claimed(row.id, SubjectId(row.subject_id), Modality(row.modality), blob_id, row.tries)
+    row = QUEUE.claim(desk)
+    if row is None:
+        return None
+    blob_id = None if row.blob_id is None else BlobId(row.blob_id)
+    return Claimed(row.id, SubjectId(row.subject_id), Modality(row.modality), blob_id, row.tries)
 
 
 def _judge(desk: Desk, claimed: Claimed) -> None:
@@ -104,13 +93,13 @@ def _judge(desk: Desk, claimed: Claimed) -> None:
         raise
     except (SampleError, MediaError) as exc:
         if exc.retryable and claimed.tries < MOST_TRIES:
-            _put_back(desk, claimed)
+            QUEUE.put_back(desk, claimed.sample_id, claimed.tries)
             return
         _end(desk, claimed, State.REFUSED, exc.code, sample_words.of_error(exc, claimed.modality))
     except LikenessError as exc:
         log.warning("sample_not_judged", sample=claimed.sample_id, error=exc.code)
         if claimed.tries < MOST_TRIES:
-            _put_back(desk, claimed)
+            QUEUE.put_back(desk, claimed.sample_id, claimed.tries)
             return
         _end(desk, claimed, State.FAILED, exc.code, sample_words.NOT_ABLE)
     else:
@@ -159,7 +148,7 @@ def _end(  # noqa: PLR0913, PLR0917 - an end has these parts
     """Write what became of a sample, if it is still in hand; what cannot be used is deleted with it."""
     unwanted = None
     with writing(desk.engine) as session:
-        row = _in_hand(session, claimed)
+        row = QUEUE.in_hand(session, claimed.sample_id, claimed.tries)
         if row is None:
             return
         key = subject_keys.key_of(session, desk.keks, claimed.subject_id)
@@ -175,43 +164,20 @@ def _end(  # noqa: PLR0913, PLR0917 - an end has these parts
         desk.blobs.delete(unwanted)
 
 
-def _put_back(desk: Desk, claimed: Claimed) -> None:
-    """Let a sample wait for another try."""
-    with writing(desk.engine) as session:
-        row = _in_hand(session, claimed)
-        if row is not None:
-            row.state, row.judging_since = State.WAITING, None
-
-
 def _leave_alone(desk: Desk) -> None:
     """Mark what ended its workers each time as failed: nobody takes it up again."""
-    stale = desk.now() - timedelta(seconds=JUDGING_STALE_S)
-    dead = select(GivenSample).where(
-        col(GivenSample.state) == State.JUDGING,
-        col(GivenSample.judging_since) < stale,
-        col(GivenSample.tries) >= MOST_TRIES,
-    )
-    with reading(desk.engine) as session:
-        if session.exec(dead.limit(1)).first() is None:
-            return
     unwanted = []
-    with writing(desk.engine) as session:
-        for row in session.exec(dead.with_for_update(skip_locked=True)).all():
-            key = subject_keys.key_of(session, desk.keks, SubjectId(row.subject_id))
-            row.state, row.code, row.judging_since = State.FAILED, "worker_died", None
-            row.sealed_said = seal_said(key, row.subject_id, row.id, sample_words.NOT_ABLE)
-            unwanted.append(_without_bytes(session, row))
+
+    def give_up(session: Session, row: GivenSample) -> None:
+        key = subject_keys.key_of(session, desk.keks, SubjectId(row.subject_id))
+        row.state, row.code, row.judging_since = State.FAILED, "worker_died", None
+        row.sealed_said = seal_said(key, row.subject_id, row.id, sample_words.NOT_ABLE)
+        unwanted.append(_without_bytes(session, row))
+
+    QUEUE.leave_alone(desk, give_up)
     for blob_id in unwanted:
         if blob_id is not None:
             desk.blobs.delete(blob_id)
-
-
-def _in_hand(session: Session, claimed: Claimed) -> GivenSample | None:
-    """Give the row while it is still ours: neither removed, nor taken up by somebody else."""
-    row = session.get(GivenSample, claimed.sample_id, with_for_update=True)
-    if row is None or row.state != State.JUDGING or row.tries != claimed.tries:
-        return None
-    return row
 
 
 def _without_bytes(session: Session, row: GivenSample) -> BlobId | None:
