@@ -46,7 +46,9 @@
     │   ├── FetchTooLarge
     │   ├── FetchTimeout
     │   ├── FetchWrongType
-    │   └── FetchFailed           the other side failed
+    │   ├── FetchFailed           the other side failed
+    │   ├── RateLimited           the other side wants us to ask again later
+    │   └── NotCollected          a kind of media that the source is not read for
     ├── StorageError
     │   ├── StorageFull
     │   └── BlobMissing
@@ -458,6 +460,19 @@ class FetchFailed(FetchError):
 
     code = "fetch_failed"
     retryable = True
+
+
+class RateLimited(FetchError):
+    """The other side wants us to slow down, or to ask again later."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class NotCollected(FetchError):
+    """A kind of media (image, video, audio) that this source is not read for."""
+
+    code = "not_collected"
 
 
 class StorageError(LikenessError):
