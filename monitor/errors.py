@@ -75,6 +75,21 @@
     ├── VoteRefused               a held enrolment is decided already, or this operator voted on it
     ├── DelegateRefused           one's own address, or more people than may see at a time
     ├── NameInvalid               a name that is empty, too long, or made of what cannot be read
+    ├── FeedError                 what a partner sent is not taken
+    │   ├── SignatureRefused      SignatureMissing, SignatureWrong, TimestampOutside, FeedKeyRevoked,
+    │   │                         FeedKeyExpired
+    │   ├── MessageReplayed       a message with this id was accepted already
+    │   ├── FeedPaused
+    │   ├── ScopeMissing          the feed may not do this
+    │   ├── BodyBroken            the body is not of the kind that it says
+    │   ├── BodyTypeUnknown       the body says to be of a kind that is not read here
+    │   ├── ItemBroken            an item lacks something, or holds what is not asked for
+    │   ├── ItemKeyTaken          the same key came before with another item
+    │   ├── ItemUnknown           the feed gave no item under this key
+    │   ├── AddressRefused        an address to fetch that the feed may not name
+    │   ├── TooFast               more a second than agreed
+    │   ├── QuotaSpent            more a day than agreed
+    │   └── FeedInvalid           a feed, or a key of one, that cannot be set up so
     ├── NotFound                  no such subject, item, source or finding
     └── DemoFailed                a process of `likeness demo` ended or did not come up
 
@@ -642,6 +657,131 @@ class NameInvalid(LikenessError):
     """A name that is empty, too long, or made of what cannot be read."""
 
     code = "name_invalid"
+
+
+class FeedError(LikenessError):
+    """What a partner sent is not taken. Nothing of it is kept."""
+
+    code = "feed"
+
+
+class SignatureRefused(FeedError):
+    """Nobody who may push signed this: the root of what says why."""
+
+    code = "signature"
+
+
+class SignatureMissing(SignatureRefused):
+    """One of the three headers of Standard Webhooks is not there, or is none."""
+
+    code = "signature_missing"
+
+
+class SignatureWrong(SignatureRefused):
+    """No key in force of this feed made any of the signatures, or there is no such feed."""
+
+    code = "signature_wrong"
+
+
+class TimestampOutside(SignatureRefused):
+    """Signed too long ago, or in the future."""
+
+    code = "timestamp_outside"
+
+
+class FeedKeyRevoked(SignatureRefused):
+    """The signature is right, and its key was revoked."""
+
+    code = "key_revoked"
+
+
+class FeedKeyExpired(SignatureRefused):
+    """The signature is right, and its key's time is over."""
+
+    code = "key_expired"
+
+
+class MessageReplayed(FeedError):
+    """A message with this id was accepted already."""
+
+    code = "message_replayed"
+
+
+class FeedPaused(FeedError):
+    """The operator has paused this feed."""
+
+    code = "feed_paused"
+
+
+class ScopeMissing(FeedError):
+    """The feed was not given the right to do this."""
+
+    code = "scope_missing"
+
+
+class BodyBroken(FeedError):
+    """The body is not of the kind that its Content-Type says."""
+
+    code = "body_broken"
+
+
+class BodyTypeUnknown(FeedError):
+    """The Content-Type names a kind of body that is not read here."""
+
+    code = "body_type_unknown"
+
+
+class ItemBroken(FeedError):
+    """An item lacks something, or holds what is not asked for."""
+
+    code = "item_broken"
+
+
+class ItemKeyTaken(FeedError):
+    """The same key came before with another item."""
+
+    code = "item_key_taken"
+
+
+class ItemUnknown(FeedError):
+    """The feed gave no item under this key."""
+
+    code = "item_unknown"
+
+
+class AddressRefused(FeedError):
+    """An address to fetch that is none, is unsafe, or is of a host that the feed may not name."""
+
+    code = "address_refused"
+
+
+class _Slower(FeedError):
+    """More came than was agreed. Raised with the seconds after which the same may pass."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, after_s: float) -> None:
+        """Keep how long to wait, in seconds."""
+        super().__init__(message, hint="Wait as long as Retry-After says; then send the same again.")
+        self.after_s = after_s
+
+
+class TooFast(_Slower):
+    """More items a second than was agreed."""
+
+    code = "too_fast"
+
+
+class QuotaSpent(_Slower):
+    """More items a day than was agreed."""
+
+    code = "quota_spent"
+
+
+class FeedInvalid(FeedError):
+    """A feed, a partner or a key of a feed that cannot be set up so."""
+
+    code = "feed_invalid"
 
 
 class NotFound(LikenessError):
