@@ -14,7 +14,8 @@ from monitor.errors import BlobMissing, StorageError, StorageFull
 from monitor.values import BlobId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
 
 ID_BYTES = 16
 """Random: an id says nothing of its content and cannot be guessed."""
@@ -37,25 +38,41 @@ class BlobStore:
         Raises StorageFull when there is no room, StorageError when the folder fails in another way;
         nothing half-written stays behind.
         """
+        return self.put_pieces((sealed,))
+
+    def put_pieces(self, pieces: Iterable[bytes]) -> BlobId:
+        """Store sealed bytes as they come, like `put`. What `pieces` raises ends it and is raised again."""
         blob_id = BlobId(secrets.token_hex(ID_BYTES))
         path = self._path(blob_id)
         temporary = path.with_name(f"{_TEMPORARY}{blob_id}")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_whole(temporary, sealed)
+            with _written_whole(temporary) as write:
+                for piece in pieces:
+                    write(piece)
             temporary.replace(path)
             _sync_folder(path.parent)
-        except OSError as exc:
+        except BaseException as exc:  # edge: half a blob belongs to nobody, whatever stopped the writing
             for left in (temporary, path):
                 with contextlib.suppress(OSError):
                     left.unlink(missing_ok=True)
-            raise _storage_error(exc, self.folder) from exc
+            if isinstance(exc, OSError):
+                raise _storage_error(exc, self.folder) from exc
+            raise
         return blob_id
 
     def get(self, blob_id: BlobId) -> bytes:
         """Read sealed bytes. Raises BlobMissing when they are not there (or the id is not one)."""
         try:
-            return self._path(blob_id).read_bytes()
+            with self.open(blob_id) as stream:
+                return stream.read()
+        except OSError as exc:
+            raise _storage_error(exc, self.folder) from exc
+
+    def open(self, blob_id: BlobId) -> BinaryIO:
+        """Open sealed bytes for reading a piece at a time. Raises like `get`."""
+        try:
+            return self._path(blob_id).open("rb")
         except FileNotFoundError as exc:
             msg = f"the sealed bytes {blob_id} are not there: forgotten after a look, or lost"
             raise BlobMissing(msg) from exc
@@ -94,12 +111,18 @@ class BlobStore:
         return self.folder / blob_id[:2] / blob_id
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+@contextlib.contextmanager
+def _written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Give what writes to a new file, whose bytes are on disk when the block ends."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
+
+    def write(data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+
+    try:
+        yield write
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -305,6 +305,26 @@ class IntakeOpener:
             raise Tampered(msg) from exc
 
 
+class ChunkCipher:
+    """Seals the chunks of one long value, in order, under a key that is used for nothing else."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take a new 32-byte key: a chunk's number is its nonce, so no key may serve twice."""
+        self._cipher = AESGCM(key)
+
+    def seal(self, number: int, chunk: bytes, place: bytes) -> bytes:
+        """Give AES-256-GCM ciphertext with its tag; `place` is bound to it."""
+        return self._cipher.encrypt(number.to_bytes(NONCE_BYTES, "big"), chunk, place)
+
+    def open(self, number: int, sealed: bytes, place: bytes) -> bytes:
+        """Open what `seal` made. Raises Tampered where it was changed or stands elsewhere."""
+        try:
+            return self._cipher.decrypt(number.to_bytes(NONCE_BYTES, "big"), sealed, place)
+        except InvalidTag as exc:
+            msg = "a chunk of sealed media does not open: it was changed, or moved"
+            raise Tampered(msg) from exc
+
+
 def new_intake_pair() -> tuple[bytes, bytes]:
     """Make a key pair for HPKE: (public, private), 32 bytes each."""
     private = X25519PrivateKey.generate()
@@ -345,6 +365,21 @@ def verify(public: bytes, signature: bytes, message: bytes) -> None:
     except (InvalidSignature, ValueError) as exc:
         msg = "the signature does not fit the message and the public key"
         raise Tampered(msg) from exc
+
+
+def mac(secret: bytes, *parts: bytes) -> bytes:
+    """Give the 32-byte HMAC-SHA256 of the parts, one after the other. Who joins them keeps them apart."""
+    made = hmac.new(secret, digestmod=hashlib.sha256)
+    for part in parts:
+        made.update(part)
+    return made.digest()
+
+
+def verify_mac(secret: bytes, given: bytes, *parts: bytes) -> None:
+    """Check an HMAC-SHA256, in the same time whatever was given. Raises Tampered when it does not fit."""
+    if not hmac.compare_digest(mac(secret, *parts), given):
+        msg = "the authentication code does not fit the message and the secret"
+        raise Tampered(msg)
 
 
 def new_signing_pair() -> tuple[bytes, bytes]:

@@ -6,31 +6,38 @@ first, sealed to the workers' public key, and queued once per digest; a copy add
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import filetype
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from monitor import subject_keys
+from monitor import sealed_media, subject_keys
 from monitor.blobs import BlobStore
 from monitor.db import reading, writing
-from monitor.errors import BlobMissing, EmptyMedia, NotMedia, TooLarge, retryable_codes
+from monitor.errors import BlobMissing, EmptyMedia, NotMedia, Tampered, TooLarge, retryable_codes
 from monitor.tables import GalleryEvent, MediaItem, MediaOrigin
 from monitor.values import BlobId, Digest, MediaId, MediaKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from sqlalchemy import Engine
 
-    from monitor.crypto import IntakeSealer
+    from monitor.crypto import IntakeOpener, IntakeSealer
     from monitor.settings import Settings
     from monitor.values import Origin
 
 HEAD_BYTES = 8192
 """As many first bytes as `kind_of` looks at: give it these, or more, to judge a file before it is read."""
+
+WHOLE_BYTES = 2**20
+"""Up to this an item is held in memory and sealed in one go, and only if somebody will look at it; what is
+larger is sealed as it comes."""
 
 ID_BYTES = 16
 """Random: the id of an item says nothing of its content."""
@@ -83,6 +90,20 @@ class Submitted:
     due: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One item that came in pieces and was judged, digested and kept: what `submit_kept` takes.
+
+    Small ones are in `data`, which stays out of `repr`; of larger ones the sealed bytes are in `blob_id`.
+    """
+
+    digest: Digest
+    kind: MediaKind
+    size_bytes: int
+    data: bytes | None = field(default=None, repr=False)
+    blob_id: BlobId | None = None
+
+
 def submit(data: bytes, origin: Origin, door: Door) -> Submitted:
     """Take one media item in. The same bytes again add an origin, and a look only if one is due.
 
@@ -109,6 +130,59 @@ def submit(data: bytes, origin: Origin, door: Door) -> Submitted:
         submitted, unused = _enter(door.engine, new, origin)
     _forget(door.blobs, unused)
     return submitted
+
+
+def keep(pieces: Iterable[bytes], door: Door) -> Kept:
+    """Take the bytes of one item as they come, without ever holding more than WHOLE_BYTES and a piece.
+
+    Whoever keeps one hands it to `submit_kept`; if that never happens, the sealed bytes belong to no row and
+    are swept away (jobs.sweep).
+
+    Raises:
+        EmptyMedia, TooLarge, NotMedia: it is not taken; nothing is stored.
+        StorageFull, StorageError: the sealed bytes could not be stored; nothing is.
+        Whatever `pieces` raises; nothing is stored then. It may not raise OSError.
+    """
+    came = _Coming(pieces, door.max_bytes)
+    first = came.first(WHOLE_BYTES)
+    kind = kind_of(first)
+    if came.is_over:
+        return Kept(came.digest(), kind, came.size, data=first)
+    blob_id = door.blobs.put_pieces(sealed_media.sealed(came.rest(), door.sealer))
+    return Kept(came.digest(), kind, came.size, blob_id=blob_id)
+
+
+def submit_kept(kept: Kept, origin: Origin, door: Door) -> Submitted:
+    """Take in what `keep` kept; the rest is as with `submit`. Raises StorageError or StorageFull."""
+    if kept.data is not None:
+        return submit(kept.data, origin, door)
+    if kept.blob_id is None:
+        msg = "nothing was kept of this item"
+        raise BlobMissing(msg)
+    with door.blobs.deleted_on_failure(kept.blob_id):
+        new = _NewItem(kept.digest, kept.kind, kept.size_bytes, kept.blob_id)
+        submitted, unused = _enter(door.engine, new, origin)
+    _forget(door.blobs, unused)
+    return submitted
+
+
+def opened(blob_id: BlobId, sha256: str, blobs: BlobStore, opener: IntakeOpener) -> Iterator[bytes]:
+    """Give the bytes of a kept item, in pieces. Use none of them before the last one came.
+
+    Raises BlobMissing, StorageError, and Tampered where they are not the bytes of that digest.
+    """
+    with blobs.open(blob_id) as stream:
+        version = stream.read(1)
+        if version != sealed_media.VERSION:
+            yield opener.open(version + stream.read(), seal_info(sha256))
+            return
+        digest = hashlib.sha256()
+        for chunk in sealed_media.opened(stream, opener):
+            digest.update(chunk)
+            yield chunk
+    if digest.hexdigest() != sha256:
+        msg = "sealed media is whole in its parts, but not the item that it stands for"
+        raise Tampered(msg)
 
 
 def kind_of(data: bytes) -> MediaKind:
@@ -167,6 +241,42 @@ def _other_sound(head: bytes) -> bool:
     sync = int.from_bytes(head[:2], "big")
     layer = sync >> 1 & 3
     return head.startswith(b"caff\x00\x01") or (sync & MP3_SYNC == MP3_SYNC and layer != 0 and sync != 0xFFFF)
+
+
+class _Coming:
+    """Bytes on their way in: counted, capped and digested as they pass."""
+
+    def __init__(self, pieces: Iterable[bytes], most: int) -> None:
+        self._pieces, self._most, self._hash = iter(pieces), most, hashlib.sha256()
+        self._first = bytearray()
+        self.size, self.is_over = 0, False
+
+    def first(self, length: int) -> bytes:
+        """Read until there are more than `length` bytes, or no more; give what came."""
+        for piece in self._counted():
+            self._first += piece
+            if len(self._first) > length:
+                return bytes(self._first)
+        self.is_over = True
+        _check_size(self.size, self._most)
+        return bytes(self._first)
+
+    def rest(self) -> Iterator[bytes]:
+        """Give everything, from the first byte on, once."""
+        first, self._first = bytes(self._first), bytearray()
+        yield first
+        yield from self._counted()
+
+    def digest(self) -> Digest:
+        """Give the digest of all that passed."""
+        return Digest("sha256", self._hash.hexdigest())
+
+    def _counted(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.size += len(piece)
+            _check_size(self.size, self._most)
+            self._hash.update(piece)
+            yield piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from monitor.crypto import Context, seal
 from monitor.db import reading, writing
 from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, StorageError, SubjectErased
 from monitor.findings import Draft, FindingDetail, KeptBlob, Limit
-from monitor.intake import seal_info
+from monitor.intake import WHOLE_BYTES, opened
 from monitor.ml.synthetic.declared import assess
 from monitor.progress import Begun, Outcome, Run
 from monitor.sides import Side, alive_on
@@ -90,8 +90,10 @@ def begin(hold: Hold, work: Work, tools: Tools, room: Room | None = None) -> Beg
     In a `room` it may share a child with what else is begun there; whoever made the room opens it.
     """
     try:
-        data = tools.opener.open(tools.blobs.get(work.blob_id), seal_info(work.sha256))
-        return Begun(hold, work, (room or tools.decoder).start(data, work.kind))
+        pieces = opened(work.blob_id, work.sha256, tools.blobs, tools.opener)
+        if work.size_bytes > WHOLE_BYTES:
+            return Begun(hold, work, tools.decoder.start_pieces(pieces))
+        return Begun(hold, work, (room or tools.decoder).start(b"".join(pieces), work.kind))
     except LikenessError as exc:
         return Begun(hold, work, None, exc)
     except Exception as exc:  # edge: whatever is wrong with one item ends that item and nothing else
@@ -254,7 +256,7 @@ def _drafts(verdicts: Sequence[tuple[Side, Verdict]], seen: _Seen, tools: Tools)
 def _keep_original(subject_id: SubjectId, work: Work, tools: Tools, result: _Drafts) -> KeptBlob | None:
     if work.size_bytes > tools.keep_original_bytes:
         return None
-    data = tools.opener.open(tools.blobs.get(work.blob_id), seal_info(work.sha256))
+    data = b"".join(opened(work.blob_id, work.sha256, tools.blobs, tools.opener))
     try:
         with reading(tools.engine) as session:
             key = subject_keys.key_of(session, tools.keks, subject_id)

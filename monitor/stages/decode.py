@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 
 import filetype
@@ -29,7 +30,7 @@ from monitor.stages.decoding_shared import Room, shared_limits
 from monitor.stages.decoding_wire import DecodeLimits, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from monitor.settings import Settings
@@ -119,7 +120,22 @@ class Decoder:
             raise EmptyMedia(msg)
         limits = limits or self._limits
         job = Job(limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
-        return Clip(self._line(data, job), limits)
+        return Clip(self._line((data,), job, data), limits)
+
+    def start_pieces(self, pieces: Iterable[bytes]) -> Clip:
+        """Start to decode what comes in pieces, which never lie in this process's memory together.
+
+        Raises EmptyMedia and DecoderKilled like `start`, and whatever `pieces` raises.
+        """
+        coming = iter(pieces)
+        first = next(coming, b"")
+        if not first:
+            msg = "the file is empty"
+            raise EmptyMedia(msg)
+        return Clip(
+            self._line(chain((first,), coming), Job(self._limits, trust_pem=self._trust_pem), first),
+            self._limits,
+        )
 
     def warm(self) -> None:
         """Start the zygote for pictures, so that it is ready when the first one comes. Returns at once."""
@@ -133,7 +149,7 @@ class Decoder:
     def line(self, data: bytes, sizes: Sequence[int] = ()) -> Line:
         """Start a child on one item, or on pictures of these sizes in a row. Raises DecoderKilled."""
         limits = shared_limits(self._limits) if sizes else self._limits
-        return self._line(data, Job(limits, trust_pem=self._trust_pem, sizes=sizes))
+        return self._line((data,), Job(limits, trust_pem=self._trust_pem, sizes=sizes), data)
 
     @property
     def limits(self) -> DecodeLimits:
@@ -155,15 +171,15 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _line(self, data: bytes, job: Job) -> Line:
-        trade = PICTURES if filetype.image_match(data[:HEAD_BYTES]) else STREAMS
+    def _line(self, pieces: Iterable[bytes], job: Job, first: bytes) -> Line:
+        trade = PICTURES if filetype.image_match(first[:HEAD_BYTES]) else STREAMS
         try:
-            return self._started(data, trade, job)
+            return self._started(pieces, trade, job)
         except OSError as exc:
             msg = f"there was no room to start a decoder: {exc.strerror}"
             raise DecoderKilled(msg) from exc
 
-    def _started(self, data: bytes, trade: str, job: Job) -> Line:
+    def _started(self, pieces: Iterable[bytes], trade: str, job: Job) -> Line:
         """Start a child and keep our ends of its lines; its own ends are closed here, come what may."""
         with contextlib.ExitStack() as handed_over, contextlib.ExitStack() as kept:
             out, line = _pipe()
@@ -172,7 +188,7 @@ class Decoder:
             ours, theirs = socket.socketpair()
             kept.callback(ours.close)
             handed_over.callback(theirs.close)
-            media = _memory_file(data)
+            media = _memory_file(pieces)
             handed_over.callback(os.close, media)
             self._send(trade, json.dumps(asdict(job)).encode(), [media, line, theirs.fileno()])
             kept.pop_all()
@@ -237,14 +253,15 @@ def _pipe() -> tuple[int, int]:
     return out, line
 
 
-def _memory_file(data: bytes) -> int:
+def _memory_file(pieces: Iterable[bytes]) -> int:
     """Put the bytes where the child can read them and nobody can change them."""
     fd = os.memfd_create("media", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(fd, view) :]
         os.lseek(fd, 0, os.SEEK_SET)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
     except BaseException:
