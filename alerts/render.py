@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from alerts.interfaces import Message
 from alerts.links import OPEN_FOR
@@ -85,7 +85,7 @@ def _plain(envelope: Envelope, text: str) -> Message:
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=PackageLoader("alerts"),
+        loader=ChoiceLoader([PackageLoader("alerts"), PackageLoader("monitor", "web")]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -61,10 +61,18 @@ MINUTES = int(SESSION_FOR.total_seconds() // 60)
 class Pages:
     """The routes, over one database, one set of keys and one signer of links."""
 
-    def __init__(
-        self, engine: Engine, keks: KeyEncryptionKeys, links: Links, lookalike_days: int, gate: Gate
+    def __init__(  # noqa: PLR0913 - what the pages work with
+        self,
+        engine: Engine,
+        keks: KeyEncryptionKeys,
+        links: Links,
+        gate: Gate,
+        *,
+        lookalike_days: int,
+        exit_url: str,
     ) -> None:
         self._engine, self._keks, self._links, self._gate = engine, keks, links, gate
+        self._exit_url = exit_url
         self._lookalike_days = lookalike_days
         self._secure = links.public_url.startswith("https:")
 
@@ -129,13 +137,13 @@ class Pages:
             for one in watched:
                 actor = "delegate" if one.name else OWNER
                 audit.record(session, actor, "sighting.list", one.subject_id)
-        return _page("sightings.html", found=found, page=page)
+        return self._private("sightings.html", found=found, page=page)
 
     def sighting(self, incident_id: str, request: Request) -> Response:
         """Show one incident to the browser that opened its link."""
         visit = self._visit(incident_id, request)
         if visit is None:
-            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+            return self._private("closed.html", status=HTTPStatus.FORBIDDEN)
         with reading(self._engine) as session:
             incident = _incident(session, visit)
             views = incidents.findings_of(session, self._keks, incident.id, LISTED + 1)
@@ -143,7 +151,7 @@ class Pages:
             audit.record(session, visit.actor, "sighting.open", visit.subject_id, incident=incident.id)
         looked_at = incident.looked_at is not None
         sightings = [sighting_of(view, looked_at=looked_at) for view in views[:LISTED]]
-        return _page(
+        return self._private(
             "sighting.html",
             sightings=sightings,
             more=len(views) > LISTED,
@@ -172,13 +180,13 @@ class Pages:
         """Say what a dismissal does and ask, or say what became of it. Changes nothing."""
         visit = self._owner(incident_id, request)
         if visit is None:
-            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+            return self._private("closed.html", status=HTTPStatus.FORBIDDEN)
         with reading(self._engine) as session:
             incident = _incident(session, visit)
             views = incidents.findings_of(session, self._keks, incident.id, LISTED)
             standing = dismissals.standing(session, [view.finding_id for view in views])
         sighting, dismissed = sighting_of(views[0], looked_at=False), incident.state == incidents.State.NOT_ME
-        return _page(
+        return self._private(
             "not_me.html",
             standing=about_dismissal(standing, sighting.thing) if dismissed else None,
             what=sighting.what,
@@ -195,7 +203,7 @@ class Pages:
         self._refuse_other_sites(request)
         visit = self._owner(incident_id, request)
         if visit is None:
-            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+            return self._private("closed.html", status=HTTPStatus.FORBIDDEN)
         with writing(self._engine) as session:
             incidents.not_me(session, visit.incident_id, SubjectId(visit.subject_id))
         return RedirectResponse(f"/sightings/{visit.incident_id}/not-me", HTTPStatus.SEE_OTHER)
@@ -205,7 +213,7 @@ class Pages:
         self._refuse_other_sites(request)
         visit = self._owner(incident_id, request)
         if visit is None:
-            return _page("closed.html", status=HTTPStatus.FORBIDDEN)
+            return self._private("closed.html", status=HTTPStatus.FORBIDDEN)
         with writing(self._engine) as session:
             incident = _incident(session, visit)
             if incident.state == incidents.State.NOT_ME:
@@ -217,7 +225,7 @@ class Pages:
         self._refuse_other_sites(request)
         end_visit(self._engine, request.cookies.get(COOKIE, ""))
         self._gate.leave(request)
-        answer = _page("closed.html")
+        answer = self._private("closed.html")
         answer.delete_cookie(COOKIE, path=f"/sightings/{incident_id}", secure=self._secure, httponly=True)
         return answer
 
@@ -241,6 +249,10 @@ class Pages:
             audit.record(session, "subject", action, subject, channels=channels)
         only = CHANNEL_WORDS[alert.channel] if len(channels) == 1 else ""
         return _page("stop.html", state="resumed" if what == "resume" else "stopped", only=only)
+
+    def _private(self, name: str, *, status: HTTPStatus = HTTPStatus.OK, **words: object) -> HTMLResponse:
+        """Make a page about a person: it has a way out, to another site."""
+        return _page(name, status=status, exit_url=self._exit_url, **words)
 
     def _visit(self, incident_id: str, request: Request) -> Visit | None:
         """Say whose incident a browser may see; None: nobody's. Raises SignInNeeded, NotFound."""

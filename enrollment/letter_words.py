@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def code(number: str, minutes: int) -> Words:
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=PackageLoader("enrollment"),
+        loader=ChoiceLoader([PackageLoader("enrollment"), PackageLoader("monitor", "web")]),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -84,6 +84,16 @@ FORM_HEADERS = HEADERS | {
 FORM_PATHS = ("/enrol", "/account", "/enter")
 """Where FORM_HEADERS are sent."""
 
+EXIT_HEADERS = HEADERS | {
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
+        "style-src", "script-src 'self'; style-src"
+    )
+}
+"""On the pages of what was found: the one script is the way out, which goes faster than a link."""
+
+EXIT_PATH = "/sightings"
+"""Where EXIT_HEADERS are sent."""
+
 PRIVATE = "no-store"
 """Pages about a person stay in no cache, of the browser or on the way."""
 
@@ -160,7 +170,15 @@ def create_app(settings: Settings) -> FastAPI:
         sms_elsewhere=policy.sms_of_a_day,
     )
     gate = EnrolledGate(frame, Watched)
-    app.include_router(Pages(engine, keks, links, settings.lookalike_days, gate).router())
+    sightings = Pages(
+        engine,
+        keks,
+        links,
+        gate,
+        lookalike_days=settings.lookalike_days,
+        exit_url=settings.safe_exit_url,
+    )
+    app.include_router(sightings.router())
     for router in routers(frame):
         app.include_router(router)
     home = _home(is_open=settings.enrolment == "open")
@@ -294,6 +312,12 @@ def _page(name: str) -> Any:  # noqa: ANN401 - a template of Jinja's
     return environment.get_template(name)
 
 
+def _headers_of(path: str) -> dict[str, str]:
+    if path.startswith(FORM_PATHS):
+        return FORM_HEADERS
+    return EXIT_HEADERS if path.startswith(EXIT_PATH) else HEADERS
+
+
 class _Headers:
     """Puts HEADERS on every answer."""
 
@@ -313,7 +337,7 @@ class _Headers:
         await self._app(scope, receive, sending)
 
     def _mark(self, headers: MutableHeaders, path: str) -> None:
-        headers.update(FORM_HEADERS if path.startswith(FORM_PATHS) else HEADERS)
+        headers.update(_headers_of(path))
         headers["Cache-Control"] = STATIC if path.startswith("/static/") else PRIVATE
         if self._https:
             headers["Strict-Transport-Security"] = "max-age=31536000"

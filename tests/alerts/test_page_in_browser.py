@@ -86,6 +86,8 @@ def test_from_the_mail_to_the_face_and_away_again_with_the_keyboard_alone(
     assert page.locator("h1").inner_text() == "What we found"
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "Leave this page now"
+    page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     assert page.locator(":focus").inner_text() == "Show the face that we compared"
     assert not page.locator("img").is_visible(), "nothing is shown before it is asked for"

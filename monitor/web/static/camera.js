@@ -1,6 +1,7 @@
 // The camera on the page for the face: what is seen is guided, taken, looked at, and sent when the person says so.
 
-import { byId, complain, hide, missing, send, sentence, show, whyNot } from "./samples.js";
+import { byId, complain, hide, missing, sentence, show, whyNot } from "./samples.js";
+import { review, use } from "./taking.js";
 
 const LOOK_EVERY_MS = 500;
 const GOOD_FOR_MS = 1000;
@@ -22,7 +23,6 @@ let stream = null;
 let running = 0; // number of the present run of looks: an older one ends by itself
 let before = null;
 let goodSince = 0;
-let taken = null;
 let aloud = 0;
 
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -166,45 +166,13 @@ function take() {
   whole.width = video.videoWidth;
   whole.height = video.videoHeight;
   whole.getContext("2d").drawImage(video, 0, 0);
-  whole.toBlob(review, "image/jpeg", JPEG_QUALITY);
+  whole.toBlob((blob) => (blob ? review(blob) : fail("broken")), "image/jpeg", JPEG_QUALITY);
   stop();
-}
-
-function review(blob) {
-  if (!blob) {
-    fail("broken");
-    return;
-  }
-  taken = blob;
-  forget();
-  byId("taken").src = URL.createObjectURL(blob);
-  hide(byId("start"));
-  show(byId("review"), byId("use"), byId("again"));
-  byId("use").focus();
-}
-
-function forget() {
-  if (byId("taken").src.startsWith("blob:")) URL.revokeObjectURL(byId("taken").src);
-}
-
-async function use() {
-  byId("use").disabled = true;
-  const { code, text } = await send(taken, "camera.jpg");
-  byId("use").disabled = false;
-  byId("camera-problem").textContent = code === "sent" ? "" : text;
-  byId("camera-problem").hidden = code === "sent";
-  if (code === "not_sent") return;
-  taken = null;
-  forget();
-  hide(byId("review"), byId("use"), byId("again"));
-  byId("start").textContent = sentence("next");
-  show(byId("start"));
-  byId("start").focus();
 }
 
 byId("start").addEventListener("click", start);
 byId("take").addEventListener("click", countDown);
 byId("stop").addEventListener("click", stop);
 byId("again").addEventListener("click", start);
-byId("use").addEventListener("click", use);
+byId("use").addEventListener("click", () => use("camera.jpg", byId("camera-problem")));
 window.addEventListener("pagehide", stop);

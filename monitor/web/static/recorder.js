@@ -1,7 +1,8 @@
 // The microphone on the page for the voice: recorded, listened to, and sent when the person says so.
 
 import { measure } from "./meter.js";
-import { byId, complain, hide, missing, send, sentence, show, whyNot } from "./samples.js";
+import { byId, complain, hide, missing, sentence, show, whyNot } from "./samples.js";
+import { review, use } from "./taking.js";
 
 const ENOUGH_S = 10;
 const LONGEST_S = 40;
@@ -15,7 +16,6 @@ let recorder = null;
 let endMeter = () => {};
 let clock = 0;
 let loudest = 0;
-let taken = null;
 
 show(byId("microphone"));
 const cannot = missing("MediaRecorder");
@@ -50,7 +50,7 @@ function record() {
   const parts = [];
   recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
   recorder.addEventListener("error", () => fail("broken"));
-  recorder.addEventListener("stop", () => review(new Blob(parts, { type: recorder.mimeType })));
+  recorder.addEventListener("stop", () => recorded(new Blob(parts, { type: recorder.mimeType })));
   for (const track of stream.getTracks()) track.addEventListener("ended", finish);
   recorder.start();
   loudest = 0;
@@ -101,37 +101,14 @@ function fail(code) {
   byId("start").focus();
 }
 
-function review(blob) {
+function recorded(blob) {
   if (!recorder || !blob.size) return;
-  taken = blob;
-  forget();
-  byId("taken").src = URL.createObjectURL(blob);
   byId("status").textContent = sentence("stopped");
-  show(byId("review"), byId("use"), byId("again"));
-  byId("use").focus();
-}
-
-function forget() {
-  if (byId("taken").src.startsWith("blob:")) URL.revokeObjectURL(byId("taken").src);
-}
-
-async function use() {
-  byId("use").disabled = true;
-  const { code, text } = await send(taken, "recording");
-  byId("use").disabled = false;
-  byId("microphone-problem").textContent = code === "sent" ? "" : text;
-  byId("microphone-problem").hidden = code === "sent";
-  if (code === "not_sent") return;
-  taken = null;
-  forget();
-  hide(byId("review"), byId("use"), byId("again"));
-  byId("start").textContent = sentence("next");
-  show(byId("start"));
-  byId("start").focus();
+  review(blob);
 }
 
 byId("start").addEventListener("click", start);
 byId("stop").addEventListener("click", finish);
 byId("again").addEventListener("click", start);
-byId("use").addEventListener("click", use);
+byId("use").addEventListener("click", () => use("recording", byId("microphone-problem")));
 window.addEventListener("pagehide", close);
