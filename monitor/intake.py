@@ -122,7 +122,7 @@ def submit(data: bytes, origin: Origin, door: Door) -> Submitted:
     # 3. seal and store the bytes, but only if somebody will look at them
     with reading(door.engine) as session:
         known = _known(session, digest)
-        wanted = known is None or _look_due(session, known)
+        wanted = known is None or look_due(session, known)
     blob_id = door.blobs.put(door.sealer.seal(data, seal_info(digest))) if wanted else None
     # 4. one row per digest, one per place
     new = _NewItem(digest, kind, len(data), blob_id)
@@ -303,8 +303,8 @@ def _enter(engine: Engine, new: _NewItem, origin: Origin) -> tuple[Submitted, Bl
         if row is None:
             msg = "the item went away while a copy of it came in"
             raise BlobMissing(msg, hint="Submit it again.")
-        due = new.blob_id is not None and _look_due(session, row)
-        unused = _look_again(row, new.blob_id) if due else new.blob_id
+        due = new.blob_id is not None and look_due(session, row)
+        unused = look_again(row, new.blob_id) if due else new.blob_id
         _add_origin(session, MediaId(row.id), origin)
         return Submitted(MediaId(row.id), seen_before=True, due=due), unused
 
@@ -321,7 +321,7 @@ def _insert(session: Session, new: _NewItem) -> MediaId | None:
     return MediaId(row.id) if _added(session, row) else None
 
 
-def _look_again(row: MediaItem, blob_id: BlobId | None) -> BlobId | None:
+def look_again(row: MediaItem, blob_id: BlobId | None) -> BlobId | None:
     """Queue a known item once more. Gives the blob that it had before."""
     before = None if row.blob_id is None else BlobId(row.blob_id)
     row.blob_id, row.state, row.attempts = blob_id, "received", 0
@@ -330,7 +330,8 @@ def _look_again(row: MediaItem, blob_id: BlobId | None) -> BlobId | None:
     return before
 
 
-def _look_due(session: Session, row: MediaItem) -> bool:
+def look_due(session: Session, row: MediaItem) -> bool:
+    """Say whether a known item is to be looked at once more; see `submit`."""
     if row.state == "failed":
         return row.blob_id is None or row.failed_code in MAY_PASS
     if row.state != "done":
