@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import statistics
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import col, select, update
 
@@ -22,20 +21,13 @@ if TYPE_CHECKING:
 
 RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
 
-AGES_KEPT: Final = 1000
-"""Ages of new posts that the lag is the median of: the newest so many, so that a long crawl stays small."""
-
-
-def _ages() -> deque[float]:
-    return deque(maxlen=AGES_KEPT)
-
 
 @dataclass
 class Tally:
     """What a crawl has done so far. Changed by the crawl's own thread only.
 
     `requests` are all that left this machine, robots.txt and answers "not modified" too; `media_copies` media
-    known by their looks; `ages_s` seconds between the posting of a new post and its reading.
+    known by their looks; `lag_s` the median age of new posts in seconds, None where none said its age.
     """
 
     pages: int = 0
@@ -47,15 +39,9 @@ class Tally:
     media_copies: int = 0
     requests: int = 0
     bytes_fetched: int = 0
-    ages_s: deque[float] = field(default_factory=_ages)
+    lag_s: float | None = None
     dropped: Counter[str] = field(default_factory=Counter)
     refused_hosts: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def lag_s(self) -> float | None:
-        """The median age of the new posts, in seconds; None where no post said when it was posted."""
-        ages = tuple(self.ages_s)  # the writer's thread reads while the crawl's own one counts
-        return max(0.0, statistics.median(ages)) if ages else None
 
     def columns(self) -> dict[str, Any]:
         """Give the values for a CrawlRun row."""
@@ -65,9 +51,7 @@ class Tally:
 
     def plain(self) -> dict[str, Any]:
         """Give the counts as they are, for a report."""
-        kept = {name: value for name, value in vars(self).items() if name != "ages_s"}
-        lists = {"dropped": dict(self.dropped), "refused_hosts": dict(self.refused_hosts)}
-        return kept | lists | {"lag_s": self.lag_s}
+        return vars(self) | {"dropped": dict(self.dropped), "refused_hosts": dict(self.refused_hosts)}
 
 
 def begin(engine: Engine, source_id: SourceId) -> str:

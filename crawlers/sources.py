@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
+import json
 import re
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import col, select
 
 from crawlers.fetch_guard import PORTS, Rules, is_public, rules_of, split
+from crawlers.platforms.interfaces import Basis
+from crawlers.platforms.registry import PLATFORMS, SITE, platform_of
 from crawlers.tables import Source
 from monitor import audit
-from monitor.db import writing
+from monitor.db import utc_now, writing
 from monitor.errors import ConfigError, FetchRefused, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Engine
     from sqlmodel import Session
@@ -29,13 +33,35 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 SHORTEST_CADENCE_S: Final = 60
 """Seconds between two looks at one source; more often is not watching but load."""
 
+LONGEST_CADENCE_S: Final = 90 * 86400
+"""Seconds. Rarer than this nobody would call it watched; and eight times it must fit into a date."""
+
 POLITE_DELAY_S: Final = 0.25
 """Seconds between two requests to one host, unless the source says otherwise; AutoThrottle may add to it."""
+
+COLLECTED: Final = ("image", "video", "audio")
+"""The kinds of media that can be taken; a picture that moves is an image."""
+
+SHORTEST_KEEP_DAYS: Final = 8
+"""Days. What is still shown is asked for again after seven (seen.REFETCH), so that it is not forgotten."""
+
+LONGEST_KEEP_DAYS: Final = 3650
+
+LONGEST_OPTION: Final = 500
+"""Characters of an option, and of the note on the basis."""
+
+MOST_OPTIONS: Final = 20
+
+WRITTEN_DOWN: Final = frozenset({Basis.TERMS, Basis.PARTNER})
+"""Bases that rest on a text: which one has to be noted."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewSource:
-    """What an operator says of a source. Times in seconds; `delay_s` None means the polite default."""
+    """What an operator says of a source. Times in seconds; `delay_s` None means the polite default.
+
+    `basis` None means the one that its kind is read on. `options` are of its kind alone.
+    """
 
     name: str
     url: str
@@ -45,36 +71,50 @@ class NewSource:
     delay_s: float | None = None
     allow_http: bool = False
     allow_private: bool = False
+    kind: str = SITE
+    options: Mapping[str, str] = field(default_factory=dict)
+    basis: str | None = None
+    basis_note: str = ""
+    collects: str = ",".join(COLLECTED)
+    keep_days: int = 90
+    javascript: bool = False
+
+    def columns(self) -> dict[str, Any]:
+        """Give the values for a Source row. Raises ConfigError for a kind that there is not."""
+        said = asdict(self)
+        said["delay_s"] = self.delay_s if self.delay_s is not None else self._polite_delay_s()
+        said["basis"] = self.basis or _basis_of(self.kind)
+        said["options"] = json.dumps(dict(self.options), sort_keys=True)
+        said["collects"] = ",".join(one for one in COLLECTED if one in self.collects.split(","))
+        return said
+
+    def _polite_delay_s(self) -> float:
+        return 0.0 if self.allow_private else POLITE_DELAY_S
 
 
 def add(engine: Engine, new: NewSource, actor: str) -> Source:
-    """Add a source, audited.
+    """Add a source, audited. The very same one again changes nothing and gives the row that is there.
 
-    Raises ConfigError when its name or a number will not do, FetchRefused when its URL will not.
+    Raises ConfigError when its name, kind or a number will not do, or the name is taken; FetchRefused when
+    its URL will not.
     """
-    _check(new)
-    delay_s = new.delay_s if new.delay_s is not None else (0.0 if new.allow_private else POLITE_DELAY_S)
-    row = Source(
-        id=uuid.uuid4().hex,
-        name=new.name,
-        url=new.url,
-        allow_http=new.allow_http,
-        allow_private=new.allow_private,
-        cadence_s=new.cadence_s,
-        delay_s=delay_s,
-        max_pages=new.max_pages,
-        depth=new.depth,
-    )
+    check(new)
+    row = Source(id=uuid.uuid4().hex, **new.columns())
     with writing(engine) as session:
-        if session.exec(select(Source.id).where(Source.name == new.name)).first() is not None:
-            msg = f"there is a source named {new.name!r} already"
-            raise ConfigError(msg, hint="Remove it first, or choose another name.")
+        there = session.exec(select(Source).where(Source.name == new.name)).first()
+        if there is not None:
+            if said_of(there) != said_of(row):
+                msg = f"there is another source named {new.name!r} already"
+                raise ConfigError(msg, hint=f"Change it with `likeness source edit {new.name}`.")
+            return there
         session.add(row)
         audit.record(
             session,
             actor,
             "source.add",
             source=new.name,
+            kind=row.kind,
+            basis=row.basis,
             host=split(new.url).host[:255],
             allow_http=new.allow_http,
             allow_private=new.allow_private,
@@ -82,7 +122,50 @@ def add(engine: Engine, new: NewSource, actor: str) -> Source:
     return row
 
 
-def _check(new: NewSource) -> None:
+def edit(engine: Engine, name: str, changes: Mapping[str, Any], actor: str) -> tuple[Source, list[str]]:
+    """Change fields of NewSource but name and kind, audited. Gives the row and what is different now.
+
+    A source that is to be read otherwise is looked at again at once. Raises as `add`, and NotFound.
+    """
+    with writing(engine) as session:
+        row = find(session, name)
+        after = replace(said_of(row), **changes)
+        check(after)
+        values = after.columns()
+        changed = sorted(one for one, value in values.items() if getattr(row, one) != value)
+        for one in changed:
+            setattr(row, one, values[one])
+        if {"url", "options", "cadence_s", "javascript"} & set(changed):
+            row.due_at, row.interval_s, row.failures = utc_now(), None, 0
+        if changed:
+            session.add(row)
+            audit.record(session, actor, "source.edit", source=name, changed=",".join(changed))
+    return row, changed
+
+
+def said_of(row: Source) -> NewSource:
+    """Give what an operator says of a source that is there."""
+    said = {one.name: getattr(row, one.name) for one in fields(NewSource)}
+    return NewSource(**said | {"options": options_of(row)})
+
+
+def options_of(row: Source) -> dict[str, str]:
+    """Give the options of a source."""
+    found: dict[str, str] = json.loads(row.options)
+    return found
+
+
+def kinds() -> list[str]:
+    """Give the words for all kinds of sources."""
+    return sorted({SITE, *PLATFORMS})
+
+
+def _basis_of(kind: str) -> str:
+    return (Basis.ROBOTS if kind == SITE else platform_of(kind).basis).value
+
+
+def check(new: NewSource) -> None:
+    """Judge what is said of a source. Raises ConfigError or FetchRefused."""
     if not NAME.fullmatch(new.name):
         msg = f"{new.name[:80]!r} is no name for a source"
         raise ConfigError(msg, hint="Small letters, digits, dot, dash and underscore; 63 at most.")
@@ -90,6 +173,16 @@ def _check(new: NewSource) -> None:
     if not sane or (new.delay_s is not None and not 0 <= new.delay_s <= 3600):
         msg = f"a source is looked at every {SHORTEST_CADENCE_S} seconds at most, and has at least one page"
         raise ConfigError(msg)
+    if new.cadence_s > LONGEST_CADENCE_S:
+        msg = f"a source is looked at every {LONGEST_CADENCE_S // 86400} days at least"
+        raise ConfigError(msg, hint="Pause it instead, with `likeness source pause`.")
+    _check_url(new)
+    _check_basis(new)
+    _check_what(new)
+    _check_kind(new)
+
+
+def _check_url(new: NewSource) -> None:
     target = split(new.url)
     if target.scheme == "http" and not new.allow_http:
         msg = f"{new.url} is plain http: anybody on the way can change what it shows"
@@ -97,6 +190,43 @@ def _check(new: NewSource) -> None:
     if _is_plainly_private(target.host) and not new.allow_private:
         msg = f"{target.host} is not a public address"
         raise FetchRefused(msg, hint="For a site of your own on this machine, add it with --allow-private.")
+
+
+def _check_basis(new: NewSource) -> None:
+    if new.basis is not None and new.basis not in set(Basis):
+        msg = f"{new.basis[:40]!r} is no basis to look at a source"
+        raise ConfigError(msg, hint=f"One of {', '.join(Basis)}.")
+    if new.basis in WRITTEN_DOWN and not new.basis_note.strip():
+        msg = f"the basis {new.basis} rests on a text, and it is not said on which"
+        raise ConfigError(msg, hint='Say where it is written: --basis-note "contract of 3 May, section 4".')
+    if len(new.basis_note) > LONGEST_OPTION:
+        msg = f"a note on the basis has {LONGEST_OPTION} characters at most"
+        raise ConfigError(msg)
+
+
+def _check_what(new: NewSource) -> None:
+    asked = new.collects.split(",")
+    if not set(asked) <= set(COLLECTED):
+        msg = f"{new.collects[:80]!r} are no kinds of media"
+        raise ConfigError(msg, hint=f"Some of {','.join(COLLECTED)}, with commas.")
+    if not SHORTEST_KEEP_DAYS <= new.keep_days <= LONGEST_KEEP_DAYS:
+        msg = f"addresses are remembered for {SHORTEST_KEEP_DAYS} to {LONGEST_KEEP_DAYS} days"
+        raise ConfigError(msg, hint="What is forgotten sooner would be fetched again and again.")
+    if new.javascript and importlib.util.find_spec("scrapy_playwright") is None:
+        msg = "pages that need a browser need the extra `javascript`"
+        raise ConfigError(msg, hint="Install it: pip install 'likeness-watch[javascript]'.")
+
+
+def _check_kind(new: NewSource) -> None:
+    given = new.options.items()
+    if len(given) > MOST_OPTIONS or any(len(one) > LONGEST_OPTION for pair in given for one in pair):
+        msg = f"a source has {MOST_OPTIONS} options of {LONGEST_OPTION} characters at most"
+        raise ConfigError(msg)
+    if new.kind != SITE:
+        platform_of(new.kind).check(new.url, new.options)
+    elif new.options:
+        msg = "a site has no options"
+        raise ConfigError(msg, hint=f"Did you mean another --kind? There are {', '.join(kinds())}.")
 
 
 def _is_plainly_private(host: str) -> bool:
@@ -128,9 +258,11 @@ def every(session: Session) -> Sequence[Source]:
 
 
 def set_enabled(engine: Engine, name: str, actor: str, *, enabled: bool) -> None:
-    """Pause a source or go on with it, audited. Raises NotFound."""
+    """Pause a source or go on with it, audited; once is enough. Raises NotFound."""
     with writing(engine) as session:
         row = find(session, name)
+        if row.enabled == enabled:
+            return
         row.enabled = enabled
         session.add(row)
         audit.record(session, actor, "source.resume" if enabled else "source.pause", source=name)
