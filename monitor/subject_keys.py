@@ -1,4 +1,4 @@
-"""The wrapped keys in the database: per subject and lookalike, three of the service; their rotation.
+"""The wrapped keys in the database: of subjects, lookalikes, feeds, three of the service; their rotation.
 
 Nothing is cached: a subject whose key row is gone is erased in the next call of every process.
 
@@ -24,6 +24,7 @@ from sqlmodel import col, select
 from monitor import crypto
 from monitor.db import reading, writing
 from monitor.errors import KeyMissing, KeysError, SubjectErased
+from monitor.partners.tables import FeedKey
 from monitor.tables import Lookalike, ServiceKey, SubjectKey
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ ROTATION_BATCH = 100
 
 MOST_DAMAGED = 100
 """So many keys that do not open are not accidents: the rotation stops and a person looks."""
+
+_Wrapped = SubjectKey | ServiceKey | Lookalike | FeedKey
 
 _PAIRS = {
     INTAKE: crypto.new_intake_pair,
@@ -93,6 +96,11 @@ def subject_context(subject_id: str) -> bytes:
 def lookalike_context(subject_id: str, lookalike_id: str) -> bytes:
     """Bind a lookalike's wrapped key to its row and its subject."""
     return crypto.bind(b"lookalike-key", subject_id, lookalike_id)
+
+
+def feed_key_context(feed_id: str, key_id: str) -> bytes:
+    """Bind the wrapped secret of a feed's key to its row and its feed."""
+    return crypto.bind(b"feed-key", feed_id, key_id)
 
 
 def service_context(name: str, public: bytes) -> bytes:
@@ -181,7 +189,7 @@ def rotate(engine: Engine, keks: KeyEncryptionKeys, *, batch: int = ROTATION_BAT
     progress = Progress(0, sum(under.values()) - under.get(keks.active_id, 0))
     errors: list[KeysError] = []
     yield progress
-    for rows_of in (_service_rows, _subject_rows, _lookalike_rows):
+    for rows_of in (_service_rows, _subject_rows, _lookalike_rows, _feed_key_rows):
         while len(progress.damaged) < MOST_DAMAGED:
             with writing(engine) as session:
                 rows = rows_of(session, keks.active_id, progress.damaged, batch)
@@ -200,12 +208,13 @@ def rotate(engine: Engine, keks: KeyEncryptionKeys, *, batch: int = ROTATION_BAT
 
 
 def wrapped_under(engine: Engine) -> dict[str, int]:
-    """Count the keys under each KEK id: subjects', lookalikes' and the service's together."""
+    """Count the keys under each KEK id: subjects', lookalikes', feeds' and the service's together."""
     counts: Counter[str] = Counter()
     with reading(engine) as session:
-        for column in (SubjectKey.kek_id, ServiceKey.kek_id, Lookalike.kek_id):
+        for column in (SubjectKey.kek_id, ServiceKey.kek_id, Lookalike.kek_id, FeedKey.kek_id):
             for kek_id, number in session.exec(select(column, func.count()).group_by(col(column))):
-                counts[kek_id] += number
+                if kek_id is not None:  # of a public key there is nothing to wrap
+                    counts[kek_id] += number
     return dict(counts)
 
 
@@ -239,9 +248,12 @@ def _lookalike_rows(
     return list(session.exec(old.order_by(Lookalike.id).limit(batch).with_for_update()))
 
 
-def _rewrap_all(
-    rows: Sequence[SubjectKey | ServiceKey | Lookalike], keks: KeyEncryptionKeys, errors: list[KeysError]
-) -> Iterator[str]:
+def _feed_key_rows(session: Session, active: str, passed_over: tuple[str, ...], batch: int) -> list[FeedKey]:
+    old = select(FeedKey).where(FeedKey.kek_id != active, col(FeedKey.id).not_in(passed_over))
+    return list(session.exec(old.order_by(FeedKey.id).limit(batch).with_for_update()))
+
+
+def _rewrap_all(rows: Sequence[_Wrapped], keks: KeyEncryptionKeys, errors: list[KeysError]) -> Iterator[str]:
     """Wrap rows anew; give the ids of those that do not open and keep their errors."""
     for row in rows:
         try:
@@ -251,13 +263,13 @@ def _rewrap_all(
             yield _id_of(row)
 
 
-def _id_of(row: SubjectKey | ServiceKey | Lookalike) -> str:
+def _id_of(row: _Wrapped) -> str:
     if isinstance(row, ServiceKey):
         return row.name
     return row.subject_id if isinstance(row, SubjectKey) else row.id
 
 
-def _rewrap(row: SubjectKey | ServiceKey | Lookalike, keks: KeyEncryptionKeys) -> None:
+def _rewrap(row: _Wrapped, keks: KeyEncryptionKeys) -> None:
     if isinstance(row, SubjectKey):
         context = subject_context(row.subject_id)
         row.wrapped, row.kek_id = keks.wrap(keks.unwrap(row.wrapped, row.kek_id, context), context)
@@ -265,6 +277,11 @@ def _rewrap(row: SubjectKey | ServiceKey | Lookalike, keks: KeyEncryptionKeys) -
     if isinstance(row, Lookalike):
         context = lookalike_context(row.subject_id, row.id)
         row.wrapped, row.kek_id = keks.wrap(keks.unwrap(row.wrapped, row.kek_id, context), context)
+        return
+    if isinstance(row, FeedKey):
+        context = feed_key_context(row.feed_id, row.id)
+        if row.wrapped is not None and row.kek_id is not None:
+            row.wrapped, row.kek_id = keks.wrap(keks.unwrap(row.wrapped, row.kek_id, context), context)
         return
     context = service_context(row.name, row.public)
     private = keks.unwrap(row.wrapped_private, row.kek_id, context)
