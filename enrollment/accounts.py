@@ -145,7 +145,6 @@ class Accounts:
         if self.now() >= link.until:
             msg = "this link is older than it may be"
             raise LinkTooOld(msg)
-        self.lookups.email(link.email)  # makes the secret where there is none yet: not within a transaction
         try:
             return self._use(link, browser)
         except IntegrityError:

@@ -19,11 +19,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import column, delete, func, inspect, select, table, text
+from sqlalchemy import column, delete, func, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from enrollment import receipts
+from enrollment.scrubbing import scrub
 from enrollment.standing import is_cooling_off
 from enrollment.tables import Account, Erasure
 from monitor import audit, claims, subject_keys
@@ -218,11 +219,12 @@ def _refuse_remains(connection: Connection, subject_id: str) -> None:
 
 
 def _scrub(engine: Engine) -> None:
+    """Take the wrapped keys out of the database's files; each lookalike has a key of its own."""
     try:
-        busy = _scrub_sqlite(engine) if engine.dialect.name == "sqlite" else _scrub_postgres(engine)
+        done = scrub(engine, (SubjectKey, Lookalike), SCRUB_WAIT_S)
     except DBAPIError as exc:
         raise _not_scrubbed() from exc
-    if busy:
+    if not done:
         raise _not_scrubbed()
 
 
@@ -233,27 +235,3 @@ def _not_scrubbed() -> StorageError:
     return StorageError(
         msg, hint="Erase the same subject again: it finishes what is left and gives the receipt."
     )
-
-
-def _scrub_sqlite(engine: Engine) -> bool:
-    """Move the log into the database and cut it off; what was deleted there is zeros (secure_delete)."""
-    connection = engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        before = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
-        cursor.execute(f"PRAGMA busy_timeout={SCRUB_WAIT_S * 1000}")
-        busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout={before}")
-    finally:
-        connection.close()
-    return bool(busy)
-
-
-def _scrub_postgres(engine: Engine) -> bool:
-    """Write the tables of keys anew, since a deleted row rests in its old page until something reuses it."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"SET lock_timeout = '{SCRUB_WAIT_S}s'"))
-        for keys in (SubjectKey, Lookalike):  # each lookalike has a key of its own
-            connection.execute(text(f"VACUUM (FULL) {keys.__tablename__}"))
-        connection.execute(text("RESET lock_timeout"))
-    return False

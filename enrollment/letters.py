@@ -107,7 +107,10 @@ class _Sheet:
 
 
 def sealer_of(engine: Engine, keks: KeyEncryptionKeys) -> IntakeSealer:
-    """Get what letters are sealed with; makes the service's keys where there are none yet."""
+    """Get what letters are sealed with; makes the service's keys where there are none yet.
+
+    Whoever has made a Lookups has made them: then this only reads, also within a transaction.
+    """
     subject_keys.ensure_service_keys(engine, keks)
     return subject_keys.intake_sealer(engine)
 

@@ -24,10 +24,13 @@ LABEL = b"likeness-watch/lookup/1"
 class Lookups:
     """Makes keyed digests. Digests of different kinds never meet.
 
-    The secret is unwrapped at the first use: each method raises KeyMissing, KeyWrong or Tampered there.
+    The service's keys are made here where there are none yet, and not at the first use: that may be within a
+    transaction, and SQLite has one writer. The secret is unwrapped at the first use, which only reads: each
+    method raises KeyMissing, KeyWrong or Tampered there.
     """
 
     def __init__(self, engine: Engine, keks: KeyEncryptionKeys) -> None:
+        subject_keys.ensure_service_keys(engine, keks)
         self._engine, self._keks = engine, keks
 
     def __repr__(self) -> str:
@@ -35,7 +38,6 @@ class Lookups:
 
     @cached_property
     def _secret(self) -> bytes:
-        subject_keys.ensure_service_keys(self._engine, self._keks)
         return subject_keys.lookup_secret(self._engine, self._keks)
 
     def email(self, address: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import webauthn
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, generate_challenge
 from webauthn.helpers.exceptions import WebAuthnException
@@ -120,8 +121,7 @@ class Passkeys:
             raise PasskeyInvalid(msg) from exc
         passkey_id = bytes_to_base64url(made.credential_id)
         if session.get(Passkey, passkey_id) is not None:
-            msg = "this passkey is known already"
-            raise PasskeyInvalid(msg)
+            raise _known()
         session.add(
             Passkey(
                 id=passkey_id,
@@ -132,7 +132,10 @@ class Passkeys:
                 created_at=now,
             )
         )
-        session.flush()
+        try:
+            session.flush()
+        except IntegrityError as exc:  # as above: somebody else kept it since we looked
+            raise _known() from exc
         audit.record(session, "subject", "passkey.make", subject_id)
 
     def ask(self, session: Session, subject_id: SubjectId, now: datetime) -> str:
@@ -167,6 +170,10 @@ class Passkeys:
         if now.timestamp() >= content["until"] or session.get(LoginUse, used) is not None:
             raise _too_late()
         session.add(LoginUse(id=used, expires_at=now + CHALLENGE_LASTS))
+        try:
+            session.flush()
+        except IntegrityError as exc:  # the same answer twice in the very same moment: one of them was first
+            raise _too_late() from exc
         row = _row_of(session, answer)
         self._check(row, base64url_to_bytes(content["challenge"]), answer, now)
         return SubjectId(row.subject_id)
@@ -247,6 +254,10 @@ def _row_of(session: Session, answer: str) -> Passkey:
 
 def _milliseconds() -> int:
     return int(CHALLENGE_LASTS.total_seconds() * 1000)
+
+
+def _known() -> PasskeyInvalid:
+    return PasskeyInvalid("this passkey is known already")
 
 
 def _unknown() -> PasskeyInvalid:

@@ -78,8 +78,24 @@ def blob_row(subject_id: SubjectId, kept: Kept, kind: str) -> BlobRow:
 def opener(session: Session, keks: KeyEncryptionKeys, subject: Subject) -> IntakeOpener:
     """Give what opens a subject's samples. Raises SubjectErased, Tampered."""
     key = subject_keys.key_of(session, keks, SubjectId(subject.id))
-    context = crypto.Context(subject.id, subject.id, "reference-key")
-    return crypto.IntakeOpener(crypto.unseal(key, subject.sealed_reference_private, context))
+    return crypto.IntakeOpener(crypto.unseal(key, subject.sealed_reference_private, pair_context(subject.id)))
+
+
+def renew_pair(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> None:
+    """Put a new pair in place of a subject's, in the caller's transaction. What was sealed opens no more.
+
+    For somebody whose samples and clips are all deleted. Raises SubjectErased.
+    """
+    subject = session.get_one(Subject, subject_id, with_for_update=True)
+    key = subject_keys.key_of(session, keks, subject_id)
+    subject.reference_public, private = crypto.new_intake_pair()
+    subject.sealed_reference_private = crypto.seal(key, private, pair_context(subject_id))
+    session.flush()
+
+
+def pair_context(subject_id: str) -> crypto.Context:
+    """Give what is bound to the sealed half of a subject's pair."""
+    return crypto.Context(subject_id, subject_id, "reference-key")
 
 
 def info(subject_id: str, reference_id: str) -> bytes:

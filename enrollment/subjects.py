@@ -169,7 +169,7 @@ def create(  # noqa: PLR0913 - what a new subject has
         status=standing,
         sealed_profile=_sealed(key, subject_id, profile),
         reference_public=public,
-        sealed_reference_private=crypto.seal(key, private, _context(subject_id, "reference-key")),
+        sealed_reference_private=crypto.seal(key, private, references.pair_context(subject_id)),
     )
     session.add(row)
     session.flush()  # what is kept points at this row

@@ -7,6 +7,7 @@ SQLite by default, PostgreSQL by a URL. A writing session takes the write lock a
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,10 @@ def open_engine(url: str) -> Engine:
     waiting = {"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False}
     engine = create_engine(url, connect_args=waiting, hide_parameters=True)  # no row's content in errors
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    writers = _Writers()
+    event.listen(engine, "begin", writers.begin)
+    event.listen(engine, "commit", writers.end)
+    event.listen(engine, "rollback", writers.end)
     return engine
 
 
@@ -98,9 +102,35 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     cursor.close()
 
 
-def _begin_sqlite(connection: Any) -> None:  # noqa: ANN401 - as above
-    writing_now = connection.get_execution_options().get("likeness_writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing_now else "BEGIN")
+class _Writers:
+    """The threads that hold SQLite's one write lock, or wait for it.
+
+    A thread that asks for it twice would wait for itself until SQLITE_BUSY_MS are over: it is told at once.
+    """
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()
+
+    def begin(self, connection: Any) -> None:  # noqa: ANN401 - as above
+        """Begin a transaction. Raises RuntimeError for a writing one inside a writing one."""
+        if not _is_writing(connection):
+            connection.exec_driver_sql("BEGIN")
+            return
+        thread = threading.get_ident()
+        if thread in self._threads:
+            msg = "`writing` was opened inside another `writing` of the same thread: it would wait for itself"
+            raise RuntimeError(msg)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self._threads.add(thread)
+
+    def end(self, connection: Any) -> None:  # noqa: ANN401 - as above
+        """Note that a transaction is over."""
+        if _is_writing(connection):
+            self._threads.discard(threading.get_ident())
+
+
+def _is_writing(connection: Any) -> bool:  # noqa: ANN401 - as above
+    return bool(connection.get_execution_options().get("likeness_writing", False))
 
 
 @contextmanager

@@ -107,14 +107,14 @@ class ConsentPages:
             msg = "there is no such consent"
             raise NotFound(msg)
         chosen, now = Purpose(purpose), self._frame.now()
-        signer = self._signer()
-        with writing(self._frame.engine) as session:
+        signer, frame, gone = self._signer(), self._frame, withdrawing.Gone()
+        with writing(frame.engine) as session:
             if answer == "yes":
                 consent.answer(session, signer, person.subject_id, {chosen: True}, now)
-                gone = []
             else:
-                gone = withdrawing.withdraw(session, signer, person.subject_id, chosen, now)
-        withdrawing.forget(self._frame.blobs, gone)
+                keys = (signer, frame.keks)
+                gone = withdrawing.withdraw(session, keys, person.subject_id, chosen, now)
+        withdrawing.forget(frame.engine, frame.blobs, gone)
         return self._frame.go("/account/consents")
 
     def _ask_page(self, person: Person, *, needed: bool = False) -> Response:
