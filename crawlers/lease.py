@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LEASE_S: Final = 60.0
 """Seconds that a lease lasts without being extended."""
 
+BEYOND_S: Final = 600.0
+"""A lease that is to last longer than this was written by a clock that was wrong: nobody waits for it."""
+
 EXTEND_S: Final = 15.0
 """Seconds between two extensions: three may fail before the lease is lost."""
 
@@ -49,7 +52,8 @@ def _take(session: Session, name: str, who: str) -> bool:
         session.add(Lease(name=name, owner=who, until=until))
         session.flush()
         return True
-    if row.owner != who and row.until > now and not is_gone(row.owner):
+    lasts = now < row.until <= now + timedelta(seconds=BEYOND_S)
+    if row.owner != who and lasts and not is_gone(row.owner):
         return False
     row.owner, row.until = who, until
     session.add(row)

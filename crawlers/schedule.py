@@ -1,39 +1,47 @@
 """One process that starts a crawl of each source when it is due. It crawls nothing itself.
 
-Schedules live in the Source rows; the jobs here are rebuilt from them in memory, so nothing is pickled
-and an operator's change is in force within seconds. A lease keeps a second scheduler out: two on one
-table would run everything twice. Each crawl is a process of its own, without any key.
+When a source is due stands in its row (`due_at`), and what a run that ended means for it is reckoned from the
+run's own record (cadence.py). So a scheduler that is killed leaves nothing undone: the next one reads the
+same rows. After a sleep of the machine each overdue source is looked at once, the longest overdue first, a
+few at a time. A lease keeps a second scheduler out. Each crawl is a process of its own, without any key.
+
+Clocks: what lasts is measured by the clock that does not jump. Where the wall clock was set back, what is due
+is moved back by as much; where it was set forward, sources are due early, once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime, timedelta
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.base import JobLookupError
-from apscheduler.jobstores.memory import MemoryJobStore
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
-from crawlers import lease, runs
+from crawlers import cadence, lease, runs
+from crawlers.forgetting import forget
 from crawlers.settings import user_agent
 from crawlers.tables import Source
 from monitor import log
 from monitor.db import open_engine, reading, utc_now, writing
-from monitor.errors import LeaseLost, StorageFull
+from monitor.errors import LeaseLost, LikenessError, StorageFull
+from monitor.values import SourceId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
     from sqlalchemy import Engine
     from sqlmodel import Session
 
+    from crawlers.interfaces import TermBook
+    from crawlers.tables import CrawlRun
     from monitor.settings import Settings
 
 LEASE: Final = "scheduler"
@@ -46,8 +54,15 @@ SYNC_S: Final = 2.0
 """Seconds until an added, paused or removed source takes effect."""
 
 RETRY_S: Final = 30.0
-"""Seconds until a crawl that gave no report is started again: it was killed, or could not begin because
-the service has no intake key yet or somebody crawls the source by hand."""
+LONGEST_RETRY_S: Final = 900.0
+"""Seconds until a crawl that gave no report is started again, doubled each time up to the longest: it was
+killed, or could not begin because the service has no intake key yet or somebody crawls the source by hand."""
+
+SET_BACK_S: Final = 5.0
+"""Seconds that the wall clock may lose against the steady one before it counts as set back."""
+
+FORGET_S: Final = 600.0
+"""Seconds between two rounds of forgetting old addresses."""
 
 GRACE_S: Final = 30.0
 """Seconds that crawls get to write down what they did when the scheduler is told to end."""
@@ -56,8 +71,8 @@ HANDED_DOWN: Final = ("crawl_contact", "fetch_max_bytes", "fetch_seconds", "max_
 """Settings that a crawl needs beside database and folders. No key and no password is among them."""
 
 
-def run_scheduler(settings: Settings, stop: threading.Event) -> None:
-    """Start crawls as they fall due, until `stop` is set.
+def run_scheduler(settings: Settings, stop: threading.Event, book: TermBook | None = None) -> None:
+    """Start crawls as they fall due, until `stop` is set. `book` knows what people asked us to look for.
 
     Raises ConfigError when nobody is named as the operator of the crawler, LeaseLost when another
     scheduler runs, or took over.
@@ -68,7 +83,7 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
     if not lease.take(engine, LEASE, who):
         msg = "another scheduler is running"
         raise LeaseLost(msg, hint="One is enough. If it was killed, this works again within a minute.")
-    children = Crawls(settings)
+    children = Crawls(settings, book)
     jobs = Jobs(engine, children)
     try:
         _keep_going(engine, who, jobs, stop)
@@ -81,107 +96,183 @@ def run_scheduler(settings: Settings, stop: threading.Event) -> None:
 
 def _keep_going(engine: Engine, who: str, jobs: Jobs, stop: threading.Event) -> None:
     logger = log.get(__name__)
-    last_extended = utc_now()
+    extended, forgot = time.monotonic(), -FORGET_S
     while not stop.wait(SYNC_S if jobs.ready else 0):
+        held = True
         try:
             jobs.sync()
-            if utc_now() - last_extended < timedelta(seconds=lease.EXTEND_S):
-                continue
-            with writing(engine) as session:
-                held = lease.extend(session, LEASE, who)
-            last_extended = utc_now()
+            if time.monotonic() - extended >= lease.EXTEND_S:
+                with writing(engine) as session:
+                    held = lease.extend(session, LEASE, who)
+                extended = time.monotonic()
+            if held and time.monotonic() - forgot >= FORGET_S:
+                forget(engine, utc_now())
+                forgot = time.monotonic()
         except (DBAPIError, StorageFull) as exc:
             logger.warning("the database did not answer", error=type(exc).__name__)
-            held = utc_now() - last_extended < timedelta(seconds=lease.LEASE_S)
+            held = time.monotonic() - extended < lease.LEASE_S
         if not held:
             msg = "another scheduler has taken over"
             raise LeaseLost(msg)
 
 
 class Jobs:
-    """The schedule in memory, kept equal to the Source rows."""
+    """Which crawls run, and which are due. `now` is the wall clock, `steady` the one that does not jump."""
 
-    def __init__(self, engine: Engine, children: Crawls) -> None:
-        """Start an empty schedule."""
+    def __init__(
+        self,
+        engine: Engine,
+        children: Crawls,
+        now: Callable[[], datetime] = utc_now,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with nothing running."""
         self._engine, self._children, self.ready = engine, children, False
-        self._known: dict[str, tuple[str, int]] = {}
-        self._scheduler = BackgroundScheduler(
-            jobstores={"default": MemoryJobStore()},
-            executors={"default": ThreadPoolExecutor(CRAWLS_AT_ONCE)},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-            timezone=UTC,
-        )
-        self._scheduler.start()
+        self._now, self._steady = now, steady
+        self._clocks: tuple[datetime, float] | None = None
+        self._running: dict[str, tuple[str, str]] = {}
+        self._silent: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(CRAWLS_AT_ONCE, thread_name_prefix="crawl")
 
     def sync(self) -> None:
-        """Add, change and drop jobs until they are as the rows say. Raises DBAPIError."""
+        """Let go what is paused, reckon what ended, start what is due. Raises DBAPIError, StorageFull."""
+        self._mind_the_clock()
+        now = self._now()
+        with self._lock:
+            running = dict(self._running)
         with reading(self._engine) as session:
-            rows = session.exec(select(Source).where(col(Source.enabled).is_(True))).all()
-            wanted = {row.id: (row.name, row.cadence_s) for row in rows}
-            new = [one for one, what in wanted.items() if self._known.get(one) != what]
-            due = {one: _due(session, one, wanted[one][1]) for one in new}
-        for gone in self._known.keys() - wanted.keys():
-            self._scheduler.remove_job(gone)
-            self._children.end(self._known[gone][0])
-        for one in new:
-            self._add(one, *wanted[one], due[one])
-        self._known, self.ready = wanted, True
+            paused = _not_watched(session, running)
+            due = _due(session, now)
+            ended = [
+                row.id for row in due if row.id not in running and _ended_since(session, row) is not None
+            ]
+        for source_id in paused:
+            self._children.end(running[source_id][0])
+        if ended:
+            self._settle(ended)
+        for row in due:
+            if row.id not in ended:
+                self._start(row)
+        self.ready = True
 
-    def _add(self, source_id: str, name: str, cadence_s: int, due: datetime) -> None:
-        self._scheduler.add_job(
-            self._crawl,
-            IntervalTrigger(seconds=cadence_s, start_date=due, timezone=UTC),
-            args=[source_id, name],
-            id=source_id,
-            next_run_time=due,
-            replace_existing=True,
-        )
+    def _settle(self, source_ids: Sequence[str]) -> None:
+        """Reckon when sources are due again from their last runs, each run once."""
+        with writing(self._engine) as session:
+            rows = session.exec(select(Source).where(col(Source.id).in_(source_ids)).with_for_update())
+            for row in rows:
+                run = _ended_since(session, row)
+                if run is not None:
+                    after = cadence.next_look(row, run, self._now())
+                    row.due_at, row.interval_s, row.failures = after.due_at, after.interval_s, after.failures
+                    session.add(row)
 
-    def _crawl(self, source_id: str, name: str) -> None:
-        if self._children.crawl(name):
+    def _start(self, row: Source) -> None:
+        """Start one crawl, where there is room and nobody crawls the same host."""
+        host = urlsplit(row.url).netloc
+        with self._lock:
+            _, not_before = self._silent.get(row.id, (0, 0.0))
+            if len(self._running) >= CRAWLS_AT_ONCE or row.id in self._running:
+                return
+            if not_before > self._steady() or host in {one for _, one in self._running.values()}:
+                return
+            self._running[row.id] = (row.name, host)
+        self._threads.submit(self._crawl, SourceId(row.id), row.name)
+
+    def _crawl(self, source_id: SourceId, name: str) -> None:
+        reported = False
+        try:
+            reported = self._children.crawl(source_id, name)
+        except Exception:  # noqa: BLE001 - edge: one crawl that cannot be started must not end the scheduler
+            log.get(__name__).exception("a crawl could not be started", source=name)
+        with self._lock:
+            times = self._silent.pop(source_id, (0, 0.0))[0]
+            if not reported:
+                wait_s = min(RETRY_S * 2 ** min(times, 16), LONGEST_RETRY_S)
+                self._silent[source_id] = (times + 1, self._steady() + wait_s)
+            self._running.pop(source_id, None)
+
+    def _mind_the_clock(self) -> None:
+        """Move what is due back with a wall clock that was set back; nothing may be due beyond all rules."""
+        now, steady = self._now(), self._steady()
+        before, self._clocks = self._clocks, (now, steady)
+        lost = 0.0 if before is None else steady - before[1] - (now - before[0]).total_seconds()
+        if before is not None and lost < SET_BACK_S:
             return
-        soon = utc_now() + timedelta(seconds=RETRY_S)
-        with contextlib.suppress(JobLookupError):  # paused or removed in the meantime
-            self._scheduler.modify_job(source_id, next_run_time=soon)
+        with writing(self._engine) as session:
+            for row in session.exec(select(Source).where(col(Source.due_at) > now).with_for_update()):
+                if row.due_at is not None and lost >= SET_BACK_S:
+                    row.due_at -= timedelta(seconds=lost)
+                if cadence.is_too_far(row, now):
+                    row.due_at = now + timedelta(seconds=cadence.interval_of(row))
+                session.add(row)
 
     def close(self) -> None:
         """Start no more crawls."""
-        self._scheduler.shutdown(wait=False)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _due(session: Session, source_id: str, cadence_s: int) -> datetime:
-    """Say when a source is due: one cadence after its last run began; at once if that is past."""
-    last = runs.last(session, source_id)
-    now = utc_now()
-    return now if last is None else max(now, last.started_at + timedelta(seconds=cadence_s))
+def _due(session: Session, now: datetime) -> Sequence[Source]:
+    """Give the sources that are due, the longest overdue first; those never looked at come first of all."""
+    is_due = or_(col(Source.due_at).is_(None), col(Source.due_at) <= now)
+    query = select(Source).where(col(Source.enabled).is_(True), is_due)
+    return session.exec(query.order_by(col(Source.due_at).is_not(None), col(Source.due_at), Source.id)).all()
+
+
+def _ended_since(session: Session, row: Source) -> CrawlRun | None:
+    """Give the last run of a source where it has ended and nothing was reckoned from it so far."""
+    run = runs.last(session, row.id)
+    ended = run is not None and run.finished_at is not None and not cadence.is_settled(row, run)
+    return run if ended else None
+
+
+def _not_watched(session: Session, running: dict[str, tuple[str, str]]) -> list[str]:
+    """Give those of the sources that run now that were paused or removed."""
+    asked = select(Source.id).where(col(Source.id).in_(list(running)), col(Source.enabled).is_(True))
+    watched = set(session.exec(asked)) if running else set()
+    return [one for one in running if one not in watched]
 
 
 class Crawls:
     """The crawl processes that are running."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, book: TermBook | None = None) -> None:
         """Keep what a crawl process is told."""
-        self._environment = child_environment(settings)
+        self._environment, self._book = child_environment(settings), book
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._lock, self._closed = threading.Lock(), False
 
-    def crawl(self, name: str) -> bool:
+    def crawl(self, source_id: SourceId, name: str) -> bool:
         """Crawl one source in a process of its own and wait for it. False when it gave no report."""
+        said = self._said(source_id)
+        asked = ["--scheduled"] if said is None else ["--scheduled", "--terms-on-stdin"]
         with self._lock:
             if self._closed:
                 return True
             child = subprocess.Popen(
-                [sys.executable, "-m", "crawlers", name, "--scheduled"],
+                [sys.executable, "-m", "crawlers", name, *asked],
                 env=self._environment,
+                stdin=subprocess.DEVNULL if said is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
             self._running[name] = child
-        report, _ = child.communicate()
+        report, _ = child.communicate(said)
         with self._lock:
             self._running.pop(name, None)
         log.get(__name__).info("crawled", source=name, status=child.returncode, report=report.strip()[:2000])
         return bool(report.strip())
+
+    def _said(self, source_id: SourceId) -> str | None:
+        """Give what a crawl is told on its standard input: what people asked us to look for, or nothing."""
+        if self._book is None:
+            return None
+        try:
+            terms = self._book.terms(source_id)
+        except LikenessError as exc:  # the rest of the source is looked at all the same
+            log.get(__name__).warning("search terms could not be read", error=exc.code)
+            return None
+        return None if terms is None else terms.to_json()
 
     def end(self, name: str) -> None:
         """Tell the crawl of one source to end, if it runs."""
