@@ -35,6 +35,7 @@ from enrollment.web.frame import Frame
 from enrollment.web.routers import routers
 from monitor import claims, ledger, subject_keys
 from monitor import log as logs
+from monitor.api import PartnerRoutes
 from monitor.blobs import BlobStore
 from monitor.crypto import KeyEncryptionKeys
 from monitor.db import reading, utc_now
@@ -135,10 +136,12 @@ def create_app(settings: Settings) -> FastAPI:
     keks, links = KeyEncryptionKeys.from_settings(settings), Links.from_settings(settings)
     engine = ledger.open_ledger(settings)
     settings = in_force(engine, settings)
+    partners = PartnerRoutes(engine, keks, BlobStore(settings.blobs), settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        partners.close()
         engine.dispose()
 
     app = FastAPI(
@@ -181,6 +184,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sightings.router())
     for router in routers(frame):
         app.include_router(router)
+    app.include_router(partners.router())
     home = _home(is_open=settings.enrolment == "open")
     app.add_api_route("/", home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)

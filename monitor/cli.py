@@ -29,6 +29,7 @@ GROUPS = {
     "subject": ("enrollment.cli", "Enrol, list, show and erase the people watched for."),
     "operator": ("enrollment.cli_operator", "Who may look at held enrolments."),
     "source": ("crawlers.cli", "The web sites and feeds to watch."),
+    "feed": ("monitor.commands.feed", "Partners who push media in: keys, quotas, counts."),
     "item": ("monitor.commands.item", "What happened to one media item; try it again."),
     "budget": ("monitor.commands.budget", "How many false alerts are allowed, and what came of it."),
     "alerts": ("alerts.cli", "What was told, what is held for a human look."),

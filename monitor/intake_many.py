@@ -16,7 +16,16 @@ from sqlmodel import col, select
 
 from monitor.db import utc_now
 from monitor.errors import BlobMissing
-from monitor.intake import ID_BYTES, Kept, kind_of, look_again, look_due, seal_info
+from monitor.intake import (
+    ID_BYTES,
+    WHOLE_BYTES,
+    Kept,
+    keep,
+    kind_of,
+    look_again,
+    look_due,
+    seal_info,
+)
 from monitor.tables import MediaItem, MediaOrigin
 from monitor.values import BlobId, Digest, MediaId
 
@@ -35,6 +44,8 @@ def keep_sealed(data: bytes, door: Door) -> Kept:
     `enter_many` takes it in, or the caller deletes the sealed bytes. `data` is not empty and not more than
     the door takes. Raises NotMedia, StorageFull, StorageError; nothing is stored then.
     """
+    if len(data) > WHOLE_BYTES:
+        return keep((data,), door)
     kind, digest = kind_of(data), Digest.of(data)
     blob_id = door.blobs.put(door.sealer.seal(data, seal_info(digest)))
     return Kept(digest, kind, len(data), blob_id=blob_id)
