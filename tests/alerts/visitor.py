@@ -16,6 +16,7 @@ from monitor.crypto import KeyEncryptionKeys, new_key_line, parse_keys
 from monitor.db import utc_now
 from monitor.settings import Settings
 from tests.alerts import scene
+from tests.databases import in_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ class Visitor:
     def at(cls, home: Path, **how: object) -> Visitor:
         """Start the web process in a folder."""
         chosen = settings(home, **how)
-        app = create_app(chosen)
+        app = create_app(in_place(chosen))
         assert chosen.kek is not None
         keys = KeyEncryptionKeys(parse_keys([chosen.kek.get_secret_value()]))
         engine = app.state.engine

@@ -21,6 +21,7 @@ from monitor.db import reading, utc_now
 from monitor.settings import Settings
 from monitor.values import SubjectId
 from tests.alerts import scene
+from tests.databases import in_place
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,7 +66,7 @@ class Town:
         )
         assert chosen.kek is not None
         keys = KeyEncryptionKeys(parse_keys([chosen.kek.get_secret_value()]))
-        app = create_app(chosen)
+        app = create_app(in_place(chosen))
         engine = app.state.engine
         return cls(
             app, engine, keys, Lookups(engine, keys), scene.spool(), scene.spool("sms"), chosen.public_url

@@ -26,6 +26,7 @@ from monitor.crypto import KeyEncryptionKeys, new_key_line, parse_keys
 from monitor.db import reading, utc_now, writing
 from monitor.settings import Settings
 from monitor.values import SubjectId
+from tests.databases import in_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,7 @@ class Newcomer:
             "sample_max_bytes": MOST,
         }
         settings = Settings(**chosen | how)
-        app = create_app(settings)
+        app = create_app(in_place(settings))
         assert settings.kek is not None
         keys = KeyEncryptionKeys(parse_keys([settings.kek.get_secret_value()]))
         engine = app.state.engine

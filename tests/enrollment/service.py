@@ -29,6 +29,7 @@ from monitor.tables import Finding, MediaItem
 from monitor.values import Origin, OriginKind, SubjectId
 from tests.alerts import scene
 from tests.alerts.mailhost import Kept, free_port, mail_server
+from tests.databases import in_place
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def running(home: Path, *, works: bool = True, **how: Any) -> Iterator[Service]:
         settings = Settings(**chosen | how)
         assert settings.kek is not None
         keys = KeyEncryptionKeys(parse_keys([settings.kek.get_secret_value()]))
-        app = create_app(settings)
+        app = create_app(in_place(settings))
         engine, stop = app.state.engine, threading.Event()
         worker = threading.Thread(target=run_worker, args=(settings,), kwargs={"stop": stop}, name="worker")
         with serving(app, port):
