@@ -1,5 +1,8 @@
 """`python -m crawlers NAME`: one crawl in a process of its own, the way the scheduler starts it.
 
+With `--terms-on-stdin`, what people asked us to look for comes as one JSON text on standard input
+(platforms/interfaces.Terms): never as an argument, in the environment or in a file.
+
 Reads its settings from the environment, needs no key that opens anything, prints its report as one line
 of JSON, and ends with 0, or with 1 and one line on standard error.
 """
@@ -9,11 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Final
 
+from crawlers.platforms.interfaces import Terms
 from crawlers.run import crawl
 from monitor import log
 from monitor.errors import LikenessError
 from monitor.settings import load_settings
+
+MOST_TERMS: Final = 16 * 2**20
+"""Characters of terms that are read: those of some hundred thousand people."""
 
 
 def main() -> int:
@@ -21,11 +29,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m crawlers", description="Crawl one source once.")
     parser.add_argument("name", help="name of the source")
     parser.add_argument("--scheduled", action="store_true", help="look again for new people once a day only")
+    parser.add_argument("--terms-on-stdin", action="store_true", help="what to look for, as JSON")
     asked = parser.parse_args()
     try:
         settings = load_settings()
         log.configure(json=settings.log_json)
-        report = crawl(settings, asked.name, by_hand=not asked.scheduled)
+        terms = Terms.from_json(sys.stdin.read(MOST_TERMS)) if asked.terms_on_stdin else None
+        report = crawl(settings, asked.name, by_hand=not asked.scheduled, terms=terms)
     except LikenessError as exc:
         sys.stderr.write(f"error[{exc.code}]: {exc.message}\n")
         return 1

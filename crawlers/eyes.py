@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from crawlers.platforms.interfaces import Terms
 
 if TYPE_CHECKING:
     from crawlers.fetch import Fetcher
@@ -18,6 +21,9 @@ PART: Final = "part"
 """Key in a request's meta: `page`, `media`, or `robots`."""
 
 ROBOTS: Final = "robots"
+
+UNGOVERNED: Final = "ungoverned_by_robots"
+"""Key in a request's meta: the origin that may be asked without its robots.txt (spiders/platform.py)."""
 
 ASKED: Final = "asked_url"
 """Key in a request's meta: the address as a page gave it, before any redirect."""
@@ -33,7 +39,10 @@ def _threads() -> ThreadPoolExecutor:
 
 @dataclass(frozen=True)
 class Eyes:
-    """One crawl of one source. `door` takes media in and opens none: it holds a public key only."""
+    """One crawl of one source. `door` takes media in and opens none: it holds a public key only.
+
+    `closed` says until when, in time.monotonic(), a host (name and port) is not asked because it asked so.
+    """
 
     source: Source
     rules: Rules
@@ -42,4 +51,10 @@ class Eyes:
     fetcher: Fetcher
     door: Door
     user_agent: str
+    terms: Terms = field(default_factory=Terms)
+    closed: dict[str, float] = field(default_factory=dict)
     threads: ThreadPoolExecutor = field(default_factory=_threads)
+
+    def is_closed(self, host: str) -> bool:
+        """Say whether a host asked to be left alone until later than now."""
+        return self.closed.get(host, 0.0) > time.monotonic()

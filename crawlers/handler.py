@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.exceptions import CannotResolveHostError
 from scrapy.http import Response
+from scrapy.utils.httpobj import urlparse_cached
 
 from crawlers.eyes import PART, Eyes
 from crawlers.fetch_guard import check_url
 from crawlers.resolver import REFUSED_HOSTS
 from crawlers.seen import MEDIA
-from monitor.errors import FetchRefused
+from monitor.errors import FetchRefused, RateLimited
 
 if TYPE_CHECKING:
     from scrapy import Request
@@ -40,6 +41,9 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
     async def download_request(self, request: Request) -> Response:
         """Download one request. Raises FetchError or Scrapy's own download errors."""
         target = check_url(request.url, self._eyes.rules)
+        if self._eyes.is_closed(urlparse_cached(request).netloc):
+            msg = f"{target.host} asked us to come back later"
+            raise RateLimited(msg)
         if request.meta.get(PART) == MEDIA:
             return await self._media(request)
         try:

@@ -40,6 +40,7 @@ class Journal:
     ) -> None:
         """`held` is name and owner of the lease to extend."""
         self._engine, self._book, self._tally, self._run_id, self._held = engine, book, tally, run_id, held
+        self._cursors = book.cursors
         self._stop, self.lost = threading.Event(), False
         self.on_lost: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._keep_writing, name="crawl-journal", daemon=True)
@@ -64,14 +65,16 @@ class Journal:
 
     def write(self) -> None:
         """Write what there is, in one transaction. Raises one of NO_WRITE and keeps it for the next time."""
-        batch = self._book.take_batch()
+        cursors, batch = self._cursors.take_batch(), self._book.take_batch()  # in this order: cursors.py
         try:
             with writing(self._engine) as session:
                 self._book.write(session, batch)
+                self._cursors.write(session, cursors)
                 runs.note(session, self._run_id, self._tally)
                 self.lost = not lease.extend(session, *self._held)
         except NO_WRITE:
             self._book.give_back(batch)
+            self._cursors.give_back(cursors)
             raise
 
     def _keep_writing(self) -> None:

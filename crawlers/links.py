@@ -32,11 +32,14 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-MEDIA_ENDINGS: Final = _words(
-    "jpg jpeg jfif pjpeg png apng gif webp avif heic heif bmp tif tiff "
-    "mp4 m4v mov webm mkv avi mpg mpeg ogv 3gp wmv flv "
-    "mp3 m4a aac ogg oga opus wav flac weba aiff wma"
-)
+ENDINGS_OF: Final = {
+    "image": _words("jpg jpeg jfif pjpeg png apng gif webp avif heic heif bmp tif tiff"),
+    "video": _words("mp4 m4v mov webm mkv avi mpg mpeg ogv 3gp wmv flv"),
+    "audio": _words("mp3 m4a aac ogg oga opus wav flac weba aiff wma"),
+}
+"""Endings by the kind of media that they promise."""
+
+MEDIA_ENDINGS: Final = frozenset().union(*ENDINGS_OF.values())
 """Endings that make an ordinary link a link to media."""
 
 NEVER_ENDINGS: Final = _words(
@@ -116,6 +119,11 @@ def _inflated(body: bytes) -> bytes:
         return b""
 
 
+def shown_in(text: str, url: str) -> tuple[MediaLink, ...]:
+    """Give the media that a piece of HTML shows, as platforms give it for a post. `url` is the post's."""
+    return _html(text.encode(errors="replace"), url, "utf-8").media if "<" in text else ()
+
+
 class _Gathering:
     """Collects absolute addresses, each once, up to the cap."""
 
@@ -137,7 +145,7 @@ class _Gathering:
         url = self.absolute(link)
         if url is None or ending(url) in NEVER_ENDINGS or len(self._media) >= MAX_LINKS:
             return
-        name = _clean(title)
+        name = clean(title)
         self._media[url] = self._media.get(url) or name
 
     def add_page(self, link: object) -> None:
@@ -157,7 +165,7 @@ class _Gathering:
 
     def shows(self) -> Shows:
         media = tuple(MediaLink(url, title) for url, title in self._media.items())
-        return Shows(_clean(self.title), tuple(self._pages), media)
+        return Shows(clean(self.title), tuple(self._pages), media)
 
 
 def ending(url: str) -> str:
@@ -166,7 +174,17 @@ def ending(url: str) -> str:
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
-def _clean(title: object) -> str:
+def kind_by_ending(url: str) -> str:
+    """Give `image`, `video` or `audio` where the ending of a URL promises it, else an empty text.
+
+    A promise is enough to leave a file alone; what it is in truth, its first bytes say.
+    """
+    found = ending(url)
+    return next((kind for kind, endings in ENDINGS_OF.items() if found in endings), "")
+
+
+def clean(title: object) -> str:
+    """Give a title in one line, cut to what is kept of it."""
     return " ".join(str(title).split())[:LONGEST_TITLE] if title else ""
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy import Request, signals
@@ -11,9 +14,9 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy.robotstxt import ProtegoRobotParser
 from scrapy.utils.httpobj import urlparse_cached
 
-from crawlers.eyes import PART, ROBOTS, Eyes
+from crawlers.eyes import PART, ROBOTS, UNGOVERNED, Eyes
 from crawlers.fetch_guard import check_url
-from crawlers.outcomes import NotAllowed, RobotsUnreadable, outcome_of
+from crawlers.outcomes import BUSY, NotAllowed, RobotsUnreadable, outcome_of
 from crawlers.seen import PAGE
 from monitor.errors import FetchRefused
 
@@ -27,10 +30,9 @@ ROBOTS_BYTES: Final = 512 * 1024
 """Bytes of robots.txt that are read; RFC 9309 asks for 500 KiB at least."""
 
 LONGEST_DELAY_S: Final = 60.0
-"""Crawl-delay and Retry-After are kept up to this."""
+"""Crawl-delay and Retry-After are kept up to this. A host that wants more is left alone in this run."""
 
-BUSY: Final = frozenset({429, 503})
-"""A host that answers this wants us to slow down."""
+SHORTEST_DELAY_S: Final = 0.05
 
 PAGE_TYPES: Final = (
     "text/html",
@@ -58,6 +60,7 @@ class Manners:
         self._eyes: Eyes = crawler.spider.eyes
         self._asked: dict[str, asyncio.Future[ProtegoRobotParser | Exception]] = {}
         crawler.signals.connect(self._headers_received, signals.headers_received)
+        crawler.signals.connect(self._sent, signals.request_reached_downloader)
 
     @classmethod
     def from_crawler(cls, crawler: Any) -> Manners:  # noqa: ANN401 - as above
@@ -71,6 +74,8 @@ class Manners:
         check_url(request.url, self._eyes.rules)
         parts = urlparse_cached(request)
         origin = f"{parts.scheme}://{parts.netloc}"
+        if request.meta.get(UNGOVERNED) == origin:
+            return
         if origin not in self._asked:
             self._asked[origin] = asyncio.ensure_future(self._ask(origin))
         rules = await asyncio.shield(self._asked[origin])
@@ -130,15 +135,44 @@ class Manners:
     def process_response(self, request: Request, response: Response) -> Response:
         """Slow down for a host that asks for it."""
         if response.status in BUSY:
-            slot = self._crawler.engine.downloader.slots.get(request.meta.get("download_slot"))
-            asked = response.headers.get("Retry-After", b"").decode("latin-1")
-            if slot is not None:
-                wished = float(asked) if asked.isdigit() else max(1.0, 2 * slot.delay)
-                slot.delay = min(max(slot.delay, wished), LONGEST_DELAY_S)
+            hold(self._crawler, request, retry_after_s(response))
         return response
+
+    def _sent(self, *_: Any) -> None:  # noqa: ANN401 - as above
+        self._eyes.tally.requests += 1
 
     def _headers_received(self, headers: Any, request: Request) -> None:  # noqa: ANN401 - as above
         """Stop a page whose type says that it is none, before its body is read."""
         kind = (headers.get("Content-Type") or b"").decode("latin-1").lower()
         if request.meta.get(PART) == PAGE and kind and not any(part in kind for part in PAGE_TYPES):
             raise StopDownload(fail=True)
+
+
+def retry_after_s(response: Response) -> float | None:
+    """Give the seconds that a Retry-After asks for, as a number or as a date; None where there is none."""
+    asked = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
+    if asked.isdigit():
+        return float(asked[:9])
+    try:
+        until = parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    now = datetime.now(UTC) if until.tzinfo else datetime.now(UTC).replace(tzinfo=None)
+    return max(0.0, (until - now).total_seconds())
+
+
+def hold(crawler: Any, request: Request, seconds: float | None) -> None:  # noqa: ANN401 - as above
+    """Send nothing to the host of a request for some seconds; None slows it down instead.
+
+    A host that wants more than LONGEST_DELAY_S is closed for us (handler.py refuses to ask it).
+    """
+    slot = crawler.engine.downloader.slots.get(request.meta.get("download_slot"))
+    if slot is None:
+        return
+    if seconds is None:
+        slot.delay = min(max(1.0, 2 * slot.delay), LONGEST_DELAY_S)
+    elif seconds > LONGEST_DELAY_S:
+        crawler.spider.eyes.closed[urlparse_cached(request).netloc] = time.monotonic() + seconds
+    elif seconds > 0:
+        slot.delay = max(slot.delay, SHORTEST_DELAY_S)  # without any, Scrapy does not look at `lastseen`
+        slot.lastseen = max(slot.lastseen, time.monotonic() + seconds)

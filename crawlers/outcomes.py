@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from scrapy.exceptions import (
@@ -19,7 +20,23 @@ from monitor.errors import (
     FetchTooLarge,
     FetchWrongType,
     LikenessError,
+    RateLimited,
 )
+
+BUSY: Final = frozenset({429, 503})
+"""A host that answers this wants us to slow down."""
+
+TRAP: Final = "trap"
+"""A platform led us in a circle, or on and on without showing anything new."""
+
+FULL: Final = "max_pages"
+"""There was more than the source may be read in one run."""
+
+WRONG_DATE: Final = "wrong_date"
+"""A post from the future, from before the web, or of no time zone."""
+
+READER_FAULT: Final = "reader_fault"
+"""A fault of ours in reading an answer."""
 
 LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that pass; the others are the server's considered answer."""
@@ -60,8 +77,14 @@ def outcome_of(error: BaseException) -> tuple[str, str]:
         status = error.response.status
         if 300 <= status < 400:
             return FetchRefused.code, "led to an address that is not fetched from"
-        return (FetchFailed.code if status in LATER else f"http_{status}"), f"the server answered {status}"
+        return _code_of(status), f"the server answered {status}"
     for kind, code, reason in _SAID:
         if isinstance(error, kind):
             return code, reason
     return FetchFailed.code, type(error).__name__
+
+
+def _code_of(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited.code
+    return FetchFailed.code if status in LATER else f"http_{status}"

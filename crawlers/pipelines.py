@@ -44,7 +44,8 @@ class TakeMedia:
             digest, submitted = await loop.run_in_executor(self._threads, self._submit, item)
         except LikenessError as exc:
             self._eyes.tally.dropped[exc.code] += 1
-            self._eyes.book.failed(item.url, MEDIA, exc.code, exc.message, item.page_url)
+            where = {"page_url": item.page_url, "title": item.title}
+            self._eyes.book.failed(item.url, MEDIA, exc.code, exc.message, **where)
             raise DropItem(exc.code) from exc
         self._note(item, digest, submitted)
         return item

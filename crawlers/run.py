@@ -12,25 +12,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from crawlers import lease, runs, sources
+from crawlers import lease, quiet, runs, sources
 from crawlers.eyes import Eyes
 from crawlers.fetch import Fetcher, Limits
 from crawlers.journal import Journal
+from crawlers.platforms.interfaces import Terms
+from crawlers.platforms.registry import SITE, platform_of
 from crawlers.seen import LOOKED, read_book
 from crawlers.settings import scrapy_settings, user_agent
 from monitor.db import open_engine, reading
-from monitor.errors import LeaseLost, LikenessError
+from monitor.errors import LeaseLost, LikenessError, NotCollected
 from monitor.intake import Door, kind_of
-from monitor.values import SourceId
+from monitor.values import MediaKind, SourceId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Engine
 
+    from crawlers.spiders.media import MediaSpider
     from crawlers.tables import Source
     from monitor.settings import Settings
 
@@ -55,14 +58,15 @@ class Report:
         return head | self.counts | {"failed_code": self.failed_code, "failed_reason": self.failed_reason}
 
 
-def crawl(settings: Settings, name: str, *, by_hand: bool = True) -> Report:
+def crawl(settings: Settings, name: str, *, by_hand: bool = True, terms: Terms | None = None) -> Report:
     """Crawl one source now. Once in the life of a process.
 
     `by_hand` looks again, at once, at media seen before somebody enrolled; scheduled runs wait a day.
+    `terms` are what people asked us to look for: they stay in memory.
 
     Raises:
         NotFound: no such source.
-        ConfigError: nobody is named as the operator of the crawler.
+        ConfigError: nobody is named as the operator of the crawler, or there is no such kind of source.
         KeyMissing: the service has no intake key yet.
         LeaseLost: the source is being crawled by another process.
         StorageError: what happened could not be written.
@@ -73,7 +77,8 @@ def crawl(settings: Settings, name: str, *, by_hand: bool = True) -> Report:
         with reading(engine) as session:
             source = sources.find(session, name)
         with _held(engine, f"crawl:{source.id}") as held:
-            return _crawl(engine, _eyes(settings, engine, source, agent, by_hand=by_hand), held)
+            eyes = _eyes(settings, engine, source, agent, by_hand=by_hand)
+            return _crawl(engine, replace(eyes, terms=terms or Terms()), held)
     finally:
         engine.dispose()
 
@@ -98,10 +103,23 @@ def _eyes(settings: Settings, engine: Engine, source: Source, agent: str, *, by_
         rules=rules,
         book=read_book(engine, SourceId(source.id), by_hand=by_hand),
         tally=runs.Tally(),
-        fetcher=Fetcher(rules, Limits(most, settings.fetch_seconds), agent, kind_of),
+        fetcher=Fetcher(rules, Limits(most, settings.fetch_seconds), agent, _collected(source)),
         door=Door.of(settings, engine),
         user_agent=agent,
     )
+
+
+def _collected(source: Source) -> Callable[[bytes], None]:
+    """Judge a file by its first bytes. What is made raises NotMedia, and NotCollected for other kinds."""
+    wanted = source.collects.split(",")
+
+    def judge(head: bytes) -> None:
+        kind = "image" if (found := kind_of(head)) is MediaKind.ANIMATION else found.value
+        if kind not in wanted:
+            msg = f"this source is not read for {kind}"
+            raise NotCollected(msg)
+
+    return judge
 
 
 def _crawl(engine: Engine, eyes: Eyes, held: tuple[str, str]) -> Report:
@@ -135,17 +153,28 @@ def _closed(engine: Engine, eyes: Eyes, run_id: str, state: str, failed: tuple[s
     return Report(eyes.source.name, run_id, state, eyes.tally.plain(), code, why)
 
 
+def spider_of(kind: str) -> type[MediaSpider]:
+    """Give the walk for a kind of source. Raises ConfigError for one that there is not."""
+    if kind == SITE:
+        from crawlers.spiders.site import SiteSpider  # noqa: PLC0415 - importing Scrapy takes a second
+
+        return SiteSpider
+    platform_of(kind)
+    from crawlers.spiders.platform import PlatformSpider  # noqa: PLC0415 - as above
+
+    return PlatformSpider
+
+
 def walk(eyes: Eyes, journal: Journal) -> str:
     """Run Scrapy until there is nothing left to ask for, or a signal ends it. Gives its reason."""
     from scrapy.crawler import AsyncCrawlerProcess  # noqa: PLC0415 - importing Scrapy takes a second
 
-    from crawlers.spiders.site import SiteSpider  # noqa: PLC0415 - as above
-
+    quiet.hide(eyes.terms)
     logging.disable(logging.INFO)  # Scrapy announces itself, and sets its own loggers to DEBUG
     process = AsyncCrawlerProcess(scrapy_settings(eyes.source, eyes.rules, eyes.user_agent))
     logging.getLogger("scrapy").setLevel(logging.WARNING)
     logging.disable(logging.NOTSET)
-    crawler = process.create_crawler(SiteSpider)
+    crawler = process.create_crawler(spider_of(eyes.source.kind))
     done = process.crawl(crawler, eyes=eyes)
     loop = asyncio.get_event_loop()
     journal.on_lost = lambda: loop.call_soon_threadsafe(lambda: loop.create_task(process.stop()))

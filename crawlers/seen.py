@@ -17,12 +17,15 @@ from sqlalchemy import func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from crawlers.cursors import CursorBook, read_cursors
 from crawlers.tables import SeenUrl
 from monitor.db import reading, utc_now
-from monitor.errors import StorageError, StorageFull, retryable_codes
+from monitor.errors import RateLimited, StorageError, StorageFull, retryable_codes
 from monitor.tables import GalleryEvent, MediaItem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Engine
     from sqlmodel import Session
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 PAGE: Final = "page"
 MEDIA: Final = "media"
 TAKEN: Final = "taken"
+GONE: Final = "gone"
 UNCHANGED: Final = "unchanged"
 LOOKED: Final = frozenset({TAKEN, UNCHANGED})
 
@@ -59,8 +63,13 @@ LONGEST_REASON: Final = 300
 RETRYABLE: Final = retryable_codes()
 """Every stable code of an error that doing the same again later can cure."""
 
-NOT_ITS_FAULT: Final = frozenset({StorageFull.code, StorageError.code, "robots", "robots_unreadable"})
-"""Our own full disk, or a robots.txt: the address itself was not asked, so it is asked in the next run."""
+ROBOTS_SAID_NO: Final = "robots"
+
+NOT_ITS_FAULT: Final = frozenset(
+    {StorageFull.code, StorageError.code, RateLimited.code, ROBOTS_SAID_NO, "robots_unreadable"}
+)
+"""Our own full disk, a robots.txt, or a host that wants to be asked later: the address itself was not asked,
+so it is asked in the next run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +104,20 @@ def key_of(url: str) -> str:
 
 
 class SeenBook:
-    """All addresses of one source. Used by the crawl's own thread; `take_batch` by the writer's too."""
+    """All addresses of one source. Used by the crawl's own thread; `take_batch` by the writer's too.
+
+    `cursors` say how far each line of pages was read. `on_noted`, where it is set, hears the address of
+    each file once its look is noted, however it went.
+    """
 
     def __init__(self, source_id: SourceId, rows: dict[str, Seen], newest_add: int, *, by_hand: bool) -> None:
         """Keep what `read_book` read. `newest_add` is the sequence number of the last enrolment."""
-        self._source_id, self._rows, self._newest_add, self._by_hand = source_id, rows, newest_add, by_hand
+        self.source_id, self._rows, self._newest_add, self._by_hand = source_id, rows, newest_add, by_hand
+        self.cursors = CursorBook(source_id, {})
         self._batch: dict[str, Seen] = {}
+        self._by_page: dict[str, list[str]] | None = None
         self._lock = threading.Lock()
+        self.on_noted: Callable[[str], object] | None = None
 
     def ask(self, url: str, part: str) -> dict[str, str] | None:
         """Say whether to ask for an address now: None for no, else the conditional headers to send."""
@@ -122,6 +138,24 @@ class SeenBook:
     def _missed_somebody(self, seen: Seen) -> bool:
         return seen.gallery_seq is not None and seen.gallery_seq < self._newest_add
 
+    def unfinished(self) -> list[Seen]:
+        """Give the files that could not be had for a reason that passes: a platform shows each only once."""
+        return [one for one in self._rows.values() if one.part == MEDIA and self.passes(one)]
+
+    def passes(self, seen: Seen) -> bool:
+        """Say whether a failure is one that the next run may not meet."""
+        asked_in_vain = seen.code in RETRYABLE and seen.attempts < MAX_ATTEMPTS
+        return asked_in_vain or seen.code in NOT_ITS_FAULT - {ROBOTS_SAID_NO}
+
+    def gone(self, page_url: str) -> None:
+        """Note that a post was deleted: what was taken of it stays, and is not asked for any more."""
+        if self._by_page is None:
+            self._by_page = {}
+            for key, one in self._rows.items():
+                self._by_page.setdefault(one.page_url or "", []).append(key)
+        for key in self._by_page.get(page_url, ()):
+            self._put(key, replace(self._rows[key], code=GONE, reason="deleted, says its platform"))
+
     def seen(self, url: str) -> Seen | None:
         """Give the last look at an address, or None."""
         return self._rows.get(key_of(url))
@@ -138,10 +172,13 @@ class SeenBook:
         kept = Seen(url, part, code, utc_now()) if before is None or code == TAKEN else before
         self._put(key, replace(kept, url=url, part=part, code=code, looked_at=utc_now(), attempts=0, **facts))
 
-    def failed(self, url: str, part: str, code: str, reason: str, page_url: str | None = None) -> None:
-        """Note a look that failed. What an earlier look gave is kept, so that it can still be compared."""
+    def failed(self, url: str, part: str, code: str, reason: str, **facts: Any) -> None:  # noqa: ANN401 - the fields of Seen
+        """Note a look that failed. What an earlier look gave is kept, so that it can still be compared.
+
+        `facts` are `page_url` and `title`, for an address that is new.
+        """
         key = key_of(url)
-        before = self._rows.get(key) or Seen(url, part, code, utc_now(), page_url)
+        before = self._rows.get(key) or replace(Seen(url, part, code, utc_now()), **facts)
         attempts = before.attempts + (0 if code in NOT_ITS_FAULT else 1)
         note = reason[:LONGEST_REASON]
         self._put(key, replace(before, code=code, reason=note, looked_at=utc_now(), attempts=attempts))
@@ -150,6 +187,8 @@ class SeenBook:
         self._rows[key] = seen
         with self._lock:
             self._batch[key] = seen
+        if seen.part == MEDIA and self.on_noted is not None:
+            self.on_noted(seen.url)
 
     def take_batch(self) -> dict[str, Seen]:
         """Take what is not written yet."""
@@ -166,7 +205,7 @@ class SeenBook:
         """Write a batch in the caller's transaction."""
         if batch:
             rows = [
-                {"source_id": self._source_id, "url_key": key, **_columns(one)} for key, one in batch.items()
+                {"source_id": self.source_id, "url_key": key, **_columns(one)} for key, one in batch.items()
             ]
             session.connection().execute(_upsert(session.get_bind().dialect.name), rows)
 
@@ -188,7 +227,7 @@ def _upsert(dialect: str) -> Any:  # noqa: ANN401 - two classes of the same inte
 
 
 def read_book(engine: Engine, source_id: SourceId, *, by_hand: bool) -> SeenBook:
-    """Read everything that is known of a source's addresses."""
+    """Read everything that is known of a source's addresses, and its cursors."""
     known = select(SeenUrl, MediaItem.gallery_seq).join(
         MediaItem, col(MediaItem.id) == col(SeenUrl.media_id), isouter=True
     )
@@ -200,4 +239,6 @@ def read_book(engine: Engine, source_id: SourceId, *, by_hand: bool) -> SeenBook
         }
         adds = select(func.max(GalleryEvent.seq)).where(GalleryEvent.kind == "add")
         newest = session.exec(adds).one()
-    return SeenBook(source_id, rows, newest or 0, by_hand=by_hand)
+    book = SeenBook(source_id, rows, newest or 0, by_hand=by_hand)
+    book.cursors = read_cursors(engine, source_id)
+    return book

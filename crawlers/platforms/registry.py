@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from crawlers.platforms.wordpress import WordPress
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 SITE: Final = "site"
 """Web sites, feeds and sitemaps: read by spiders/site.py, which follows links instead of an API."""
 
-PLATFORMS: Final[dict[str, Platform]] = {}
+PLATFORMS: Final[dict[str, Platform]] = {one.kind: one for one in (WordPress(),)}
 
 
 def platform_of(kind: str) -> Platform:

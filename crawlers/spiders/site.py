@@ -17,12 +17,10 @@ from scrapy.exceptions import StopDownload
 from scrapy.http import TextResponse
 
 from crawlers import links
-from crawlers.eyes import ASKED, PART, Eyes
+from crawlers.eyes import ASKED, PART
 from crawlers.fetch_guard import PORTS
-from crawlers.items import MediaFound
-from crawlers.outcomes import outcome_of
-from crawlers.seen import LONGEST_VALIDATOR, MEDIA, PAGE, TAKEN, UNCHANGED
-from monitor.errors import FetchError
+from crawlers.seen import PAGE, TAKEN, UNCHANGED
+from crawlers.spiders.media import MediaSpider, validators
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -30,29 +28,24 @@ if TYPE_CHECKING:
     from scrapy import Request
     from scrapy.http import Response
 
-    Found = Iterator[Request | MediaFound]
-
-MEDIA_FIRST: Final = 100
-"""Priority of media above pages: a crawl that is cut short has taken what it has seen."""
+    from crawlers.eyes import Eyes
+    from crawlers.spiders.media import Found
 
 MEDIA_TYPES: Final = ("image/", "video/", "audio/")
 
 
-class SiteSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are skipped
-    """One crawl of one source. Everything it needs comes in `eyes`."""
+class SiteSpider(MediaSpider):
+    """One crawl of one web site."""
 
     name = "site"
 
     def __init__(self, eyes: Eyes, **kwargs: Any) -> None:  # noqa: ANN401 - Scrapy's interface
         """Prepare to walk. Raises FetchRefused when the source's address is none."""
-        super().__init__(**kwargs)
-        self.eyes = eyes
-        self.sitemaps: dict[str, tuple[str, ...]] = {}
+        super().__init__(eyes, **kwargs)
         self._host = _bare(urlsplit(eyes.source.url).hostname or "")
         self.allowed_domains = [self._host]
         self._pages_left = eyes.source.max_pages
         self._pages_asked: set[str] = set()
-        self._media_met: set[str] = set()
 
     async def start(self) -> AsyncIterator[Request]:
         """Begin with the source's own address."""
@@ -103,77 +96,21 @@ class SiteSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are ski
 
     def _follow(self, shows: links.Shows, page_url: str, depth: int) -> Found:
         for link in shows.media:
-            yield from self._media(link.url, page_url, link.title or shows.title)
+            yield from self.media(link.url, page_url, link.title or shows.title)
         for sitemap in (one for found in self.sitemaps.values() for one in found):
             yield from self._page(sitemap, depth=0)
         if depth < self.eyes.source.depth:
             for url in shows.pages:
                 yield from self._page(url, depth + 1)
 
-    def _media(self, url: str, page_url: str, title: str) -> Iterator[Request]:
-        if url in self._media_met:
-            return
-        self._media_met.add(url)
-        self.eyes.tally.media_found += 1
-        conditions = self.eyes.book.ask(url, MEDIA)
-        if conditions is None:
-            self.eyes.tally.media_known += 1
-            return
-        yield scrapy.Request(
-            url,
-            self.read_media,
-            headers=conditions,
-            errback=self.media_failed,
-            meta={
-                PART: MEDIA,
-                ASKED: url,
-                "allow_offsite": True,
-                "handle_httpstatus_list": [HTTPStatus.NOT_MODIFIED],
-            },
-            cb_kwargs={"page_url": page_url, "title": title},
-            priority=MEDIA_FIRST,
-            dont_filter=True,  # _media_met is the filter; a page that turned out to be media comes twice
-        )
-
-    def read_media(self, response: Response, page_url: str, title: str) -> Iterator[MediaFound]:
-        """Hand a file to the pipeline, or note that it has not changed."""
-        url = response.meta[ASKED]
-        if response.status == HTTPStatus.NOT_MODIFIED:
-            self.eyes.tally.media_unchanged += 1
-            self.eyes.book.looked(url, MEDIA, UNCHANGED)
-            return
-        self.eyes.tally.bytes_fetched += len(response.body)
-        yield MediaFound(url, page_url, title, response.body, **validators(response))
-
     def page_failed(self, failure: Any) -> Iterator[Request]:  # noqa: ANN401 - Twisted's Failure
         """Note why a page gave nothing. One that is a file of media by its type is taken as such."""
         request, error = failure.request, failure.value
         url = request.meta[ASKED]
         if isinstance(error, StopDownload) and _is_media(error.response):
-            yield from self._media(url, url, "")
+            yield from self.media(url, url, "")
             return
-        self._note(url, PAGE, error, None)
-
-    def media_failed(self, failure: Any) -> None:  # noqa: ANN401 - as above
-        """Note why a file was not fetched."""
-        request = failure.request
-        self._note(request.meta[ASKED], MEDIA, failure.value, request.cb_kwargs["page_url"])
-
-    def _note(self, url: str, part: str, error: BaseException, page_url: str | None) -> None:
-        code, reason = outcome_of(error)
-        self.eyes.tally.dropped[code] += 1
-        self.eyes.book.failed(url, part, code, reason, page_url)
-        if isinstance(error, FetchError):
-            self.logger.info("not fetched: %s (%s)", url, code)
-
-
-def validators(response: Response) -> dict[str, str | None]:
-    """Give ETag and Last-Modified of a response, where they are of a sane length."""
-    found = {"etag": response.headers.get("ETag"), "last_modified": response.headers.get("Last-Modified")}
-    kept = {name: value.decode("latin-1") for name, value in found.items() if value}
-    return {
-        name: kept[name] if name in kept and len(kept[name]) <= LONGEST_VALIDATOR else None for name in found
-    }
+        self.note(url, PAGE, error)
 
 
 def _bare(host: str) -> str:

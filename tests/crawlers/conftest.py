@@ -63,13 +63,13 @@ class Crawls:
         new = NewSource("local", self.web.url + path, allow_http=True, allow_private=True, **options)
         return sources.add(self.engine, new, "test")
 
-    def start(self, *arguments: str, **environment: str) -> Crawl:
+    def start(self, *arguments: str, stdin: str = "", **environment: str) -> Crawl:
         """Start a crawl."""
-        return self.zygote.start(["local", *arguments], self.environment(**environment), self.home)
+        return self.zygote.start(["local", *arguments], self.environment(**environment), self.home, stdin)
 
-    def run(self, *arguments: str, **environment: str) -> dict[str, Any]:
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> dict[str, Any]:
         """Crawl and give the report, with what stood on standard error."""
-        child = self.start(*arguments, **environment)
+        child = self.start(*arguments, stdin=stdin, **environment)
         out, err = child.communicate(timeout=60)
         assert out, err
         report: dict[str, Any] = json.loads(out)

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Answer = Callable[[BaseHTTPRequestHandler], None]
+    Respond = Callable[[BaseHTTPRequestHandler, dict[str, str]], None]
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Site:
     port: int
     pages: dict[str, Answer] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    programs: dict[str, Respond] = field(default_factory=dict)
     busy: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,6 +56,10 @@ class Site:
     def answer(self, path: str, answer: Answer) -> None:
         """Serve whatever the function sends."""
         self.pages[path] = answer
+
+    def any(self, path: str, respond: Respond) -> None:
+        """Serve a path with whatever parameters: the function gets them, each once, from address or form."""
+        self.programs[path] = respond
 
     def redirect(self, path: str, to: str) -> None:
         """Send everybody who asks for this path somewhere else."""
@@ -155,6 +162,8 @@ def site() -> Iterator[Site]:
                 with running.lock:
                     running.busy -= 1
 
+        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
         def log_message(self, *_args: object) -> None:
             pass
 
@@ -174,8 +183,12 @@ def site() -> Iterator[Site]:
 
 
 def _serve(running: Site, handler: BaseHTTPRequestHandler) -> None:
-    known = running.pages.get(handler.path)
-    if known is None:
+    known, asked = running.pages.get(handler.path), urlsplit(handler.path)
+    program = running.programs.get(asked.path)
+    if known is None and program is not None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0)).decode()
+        program(handler, dict(parse_qsl(asked.query) + parse_qsl(body)))
+    elif known is None:
         handler.send_response(404)
         handler.send_header("Content-Length", "0")
         handler.end_headers()

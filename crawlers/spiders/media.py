@@ -1,0 +1,97 @@
+"""What every walk has in common: media are asked for where it is time, handed over, and noted."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import scrapy
+
+from crawlers.eyes import ASKED, PART, Eyes
+from crawlers.items import MediaFound
+from crawlers.links import kind_by_ending
+from crawlers.outcomes import outcome_of
+from crawlers.seen import LONGEST_VALIDATOR, MEDIA, UNCHANGED
+from monitor.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scrapy import Request
+    from scrapy.http import Response
+
+    Found = Iterator[Request | MediaFound]
+
+MEDIA_FIRST: Final = 100
+"""Priority of media above pages: a crawl that is cut short has taken what it has seen."""
+
+
+class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are skipped
+    """One crawl of one source. Everything it needs comes in `eyes`."""
+
+    def __init__(self, eyes: Eyes, **kwargs: Any) -> None:  # noqa: ANN401 - Scrapy's interface
+        """Prepare to walk."""
+        super().__init__(**kwargs)
+        self.eyes = eyes
+        self.sitemaps: dict[str, tuple[str, ...]] = {}
+        self._collected = frozenset(eyes.source.collects.split(","))
+        self._media_met: set[str] = set()
+
+    def media(self, url: str, page_url: str, title: str) -> Iterator[Request]:
+        """Ask for a file, each once in a crawl, if the source is read for its kind and it is time."""
+        kind = kind_by_ending(url)
+        if url in self._media_met or (kind and kind not in self._collected):
+            return
+        self._media_met.add(url)
+        self.eyes.tally.media_found += 1
+        conditions = self.eyes.book.ask(url, MEDIA)
+        if conditions is None:
+            self.eyes.tally.media_known += 1
+            return
+        yield scrapy.Request(
+            url,
+            self.read_media,
+            headers=conditions,
+            errback=self.media_failed,
+            meta={
+                PART: MEDIA,
+                ASKED: url,
+                "allow_offsite": True,
+                "handle_httpstatus_list": [HTTPStatus.NOT_MODIFIED],
+            },
+            cb_kwargs={"page_url": page_url, "title": title},
+            priority=MEDIA_FIRST,
+            dont_filter=True,  # _media_met is the filter; a page that turned out to be media comes twice
+        )
+
+    def read_media(self, response: Response, page_url: str, title: str) -> Iterator[MediaFound]:
+        """Hand a file to the pipeline, or note that it has not changed."""
+        url = response.meta[ASKED]
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            self.eyes.tally.media_unchanged += 1
+            self.eyes.book.looked(url, MEDIA, UNCHANGED)
+            return
+        self.eyes.tally.bytes_fetched += len(response.body)
+        yield MediaFound(url, page_url, title, response.body, **validators(response))
+
+    def media_failed(self, failure: Any) -> None:  # noqa: ANN401 - Twisted's Failure
+        """Note why a file was not fetched."""
+        request = failure.request
+        self.note(request.meta[ASKED], MEDIA, failure.value, **request.cb_kwargs)
+
+    def note(self, url: str, part: str, error: BaseException, **where: str) -> None:
+        """Count what went wrong and keep it with the address."""
+        code, reason = outcome_of(error)
+        self.eyes.tally.dropped[code] += 1
+        self.eyes.book.failed(url, part, code, reason, **where)
+        if isinstance(error, FetchError):
+            self.logger.info("not fetched: %s (%s)", url, code)
+
+
+def validators(response: Response) -> dict[str, str | None]:
+    """Give ETag and Last-Modified of a response, where they are of a sane length."""
+    found = {"etag": response.headers.get("ETag"), "last_modified": response.headers.get("Last-Modified")}
+    kept = {name: value.decode("latin-1") for name, value in found.items() if value}
+    return {
+        name: kept[name] if name in kept and len(kept[name]) <= LONGEST_VALIDATOR else None for name in found
+    }
