@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crawlers.units import seconds_of
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Engine
-
-    from crawlers.tables import Source
 
 app = typer.Typer(no_args_is_help=True)
 crawl_app = typer.Typer(no_args_is_help=True, help="Crawl a source now.")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs.")]
 NameArgument = Annotated[str, typer.Argument(help="Name of the source.")]
+KindOption = Annotated[str, typer.Option(help="site, or the word of a platform.")]
+OptionsOption = Annotated[list[str] | None, typer.Option("--option", help="key=value, for this kind.")]
+HttpFlag = Annotated[bool, typer.Option("--allow-http", help="Allow plain http, unprotected.")]
+PrivateFlag = Annotated[
+    bool, typer.Option("--allow-private", help="Allow this host and port inside your own network.")
+]
+BasisOption = Annotated[
+    str | None, typer.Option(help="Why we may look: robots, terms, partner or public_api.")
+]
 
 
 def register(root: typer.Typer) -> None:
@@ -32,24 +39,32 @@ def add(
     name: NameArgument,
     url: Annotated[str, typer.Argument(help="Its address: a page, an RSS or Atom feed, or a sitemap.")],
     *,
+    kind: KindOption = "site",
+    option: OptionsOption = None,
     every: Annotated[str, typer.Option(help="How often to look: 30m, 6h, 1d.")] = "6h",
     max_pages: Annotated[int, typer.Option(help="Pages per look, at most.")] = 500,
     depth: Annotated[int, typer.Option(help="Links to follow from the address, at most.")] = 5,
     delay: Annotated[
         float | None, typer.Option(help="Seconds between two requests to one host, at least.")
     ] = None,
-    allow_http: Annotated[bool, typer.Option("--allow-http", help="Allow plain http, unprotected.")] = False,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Allow this host and port inside your own network.")
-    ] = False,
+    basis: BasisOption = None,
+    basis_note: Annotated[str, typer.Option(help="Where that is written down.")] = "",
+    collect: Annotated[str, typer.Option(help="What is taken: image,video,audio.")] = "image,video,audio",
+    keep_days: Annotated[
+        int, typer.Option(help="Days for which an address is remembered after it was last met.")
+    ] = 90,
+    javascript: Annotated[bool, typer.Option("--javascript", help="Its pages need a browser.")] = False,
+    allow_http: HttpFlag = False,
+    allow_private: PrivateFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Watch a web site or feed. Its robots.txt is obeyed; its pages stay on its host, its media may not.
+    """Watch a web site, feed or platform. Its robots.txt is obeyed; its pages stay on its host.
 
     Only public https addresses are reached. For a site on this machine, say so:
-    `likeness source add mine http://127.0.0.1:8000/ --allow-http --allow-private`.
+    `likeness source add mine http://127.0.0.1:8000/ --allow-http --allow-private`. Adding the very same
+    source again changes nothing.
     """
-    from crawlers import sources
+    from crawlers import showing, sources
 
     new = sources.NewSource(
         name,
@@ -60,79 +75,156 @@ def add(
         delay,
         allow_http=allow_http,
         allow_private=allow_private,
+        kind=kind,
+        options=showing.options_from(option or []),
+        basis=basis,
+        basis_note=basis_note,
+        collects=collect,
+        keep_days=keep_days,
+        javascript=javascript,
     )
     row = sources.add(_engine(), new, _operator())
     if as_json:
-        typer.echo(json.dumps(_plain(row)))
+        typer.echo(json.dumps(showing.plain(row)))
         return
     typer.echo(f"{name} is watched, every {every}. `likeness crawl run {name}` looks at once.")
-    _warn(row)
+    showing.warn(row)
+
+
+@app.command()
+def edit(
+    name: NameArgument,
+    *,
+    url: Annotated[str | None, typer.Option(help="Its address.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="key=value: replaces all options; '' takes all away.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="How often to look: 30m, 6h, 1d.")] = None,
+    max_pages: Annotated[int | None, typer.Option(help="Pages per look, at most.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Links to follow, at most.")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds between two requests to one host.")] = None,
+    basis: BasisOption = None,
+    basis_note: Annotated[str | None, typer.Option(help="Where that is written down.")] = None,
+    collect: Annotated[str | None, typer.Option(help="What is taken: image,video,audio.")] = None,
+    keep_days: Annotated[int | None, typer.Option(help="Days for which an address is remembered.")] = None,
+    javascript: Annotated[
+        bool | None, typer.Option("--javascript/--no-javascript", help="Its pages need a browser.")
+    ] = None,
+    allow_http: Annotated[bool | None, typer.Option("--allow-http/--no-allow-http")] = None,
+    allow_private: Annotated[bool | None, typer.Option("--allow-private/--no-allow-private")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change what is said of a source. What is not named stays."""
+    from crawlers import showing, sources
+
+    said: dict[str, Any] = {
+        "url": url,
+        "options": None if option is None else showing.options_from([one for one in option if one]),
+        "cadence_s": None if every is None else seconds_of(every),
+        "max_pages": max_pages,
+        "depth": depth,
+        "delay_s": delay,
+        "basis": basis,
+        "basis_note": basis_note,
+        "collects": collect,
+        "keep_days": keep_days,
+        "javascript": javascript,
+        "allow_http": allow_http,
+        "allow_private": allow_private,
+    }
+    changes = {field: value for field, value in said.items() if value is not None}
+    row, changed = sources.edit(_engine(), name, changes, _operator())
+    if as_json:
+        typer.echo(json.dumps(showing.plain(row) | {"changed": changed}))
+        return
+    typer.echo(f"{name}: {', '.join(changed)} changed." if changed else f"{name} is like that already.")
+    showing.warn(row)
+
+
+@app.command("test")
+def try_page(
+    name_or_url: Annotated[str, typer.Argument(help="Name of a source, or an address that is none yet.")],
+    *,
+    kind: KindOption = "site",
+    option: OptionsOption = None,
+    allow_http: HttpFlag = False,
+    allow_private: PrivateFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Look at one page and show what would be looked at and asked for next. Keeps nothing.
+
+    The page is asked for as in a crawl: robots.txt, guard, pace and caps hold. Ends with 1 when it gave
+    nothing.
+    """
+    from crawlers import showing, sources
+    from crawlers.trying import try_source
+    from monitor import log
+    from monitor.db import reading
+    from monitor.settings import load_settings
+
+    settings = load_settings()
+    log.configure(json=settings.log_json)
+    if "://" in name_or_url:
+        new = sources.NewSource(
+            "trial",
+            name_or_url,
+            allow_http=allow_http,
+            allow_private=allow_private,
+            kind=kind,
+            options=showing.options_from(option or []),
+        )
+        row = sources.as_row(new)
+    else:
+        engine = _engine()
+        with reading(engine) as session:
+            row = sources.find(session, name_or_url)
+        engine.dispose()
+    found = try_source(settings, row)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+    else:
+        showing.trial(found)
+    if found.code is not None:
+        raise typer.Exit(1)
 
 
 @app.command("list")
 def list_(as_json: JsonFlag = False) -> None:
-    """Show all sources, how their last look went, and what is less than safe about them."""
-    from crawlers import runs, sources
-    from monitor.db import reading
+    """Show all sources, how their last looks went, and what is less than safe about them."""
+    from crawlers import health, showing
+    from monitor.db import reading, utc_now
 
     with reading(_engine()) as session:
-        found = [(row, runs.last(session, row.id)) for row in sources.every(session)]
+        found = health.every(session, utc_now())
     if as_json:
-        typer.echo(json.dumps([_plain(row) | {"last_run": run and _plain(run)} for row, run in found]))
+        lines = [
+            showing.plain(one.source)
+            | {"last_run": one.last and showing.plain(one.last), "health": one.as_dict()}
+            for one in found
+        ]
+        typer.echo(json.dumps(lines))
         return
-    lines = [
-        (
-            row.name,
-            row.url,
-            _span(row.cadence_s),
-            "watched" if row.enabled else "paused",
-            "never looked at" if run is None else f"{run.state} {run.started_at:%Y-%m-%d %H:%M} UTC",
-            "" if run is None else f"{run.pages} pages, {run.media_taken} new media",
-        )
-        for row, run in found
-    ]
-    _table(
-        ("Name", "Address", "Every", "", "Last look", ""),
-        lines,
-        "No sources. `likeness source add` adds one.",
-    )
-    for row, _ in found:
-        _warn(row)
+    showing.listing(found)
 
 
 @app.command()
 def show(name: NameArgument, as_json: JsonFlag = False) -> None:
     """Show one source, its last looks, and the addresses that gave nothing, with the reason."""
-    from sqlmodel import col, select
-
-    from crawlers import sources
-    from crawlers.seen import LOOKED
-    from crawlers.tables import CrawlRun, SeenUrl
-    from monitor.db import reading
+    from crawlers import health, runs, showing, sources
+    from monitor.db import reading, utc_now
 
     with reading(_engine()) as session:
         row = sources.find(session, name)
-        newest = (
-            select(CrawlRun).where(CrawlRun.source_id == row.id).order_by(col(CrawlRun.started_at).desc())
-        )
-        last = session.exec(newest.limit(10)).all()
-        failed = select(SeenUrl).where(SeenUrl.source_id == row.id, col(SeenUrl.code).not_in(LOOKED))
-        bad = session.exec(failed.order_by(col(SeenUrl.looked_at).desc()).limit(50)).all()
+        found = health.health_of(session, row, utc_now())
+        last, failed = runs.newest(session, row.id, 10), sources.gave_nothing(session, row.id, 50)
     if as_json:
-        kept = [_plain(one) for one in bad]
-        typer.echo(json.dumps(_plain(row) | {"runs": [_plain(run) for run in last], "failed": kept}))
+        lists = {
+            "runs": [showing.plain(run) for run in last],
+            "failed": [showing.plain(one) for one in failed],
+        }
+        typer.echo(json.dumps(showing.plain(row) | lists | {"health": found.as_dict()}))
         return
-    typer.echo(
-        f"{row.name}: {row.url}, every {_span(row.cadence_s)}, {'watched' if row.enabled else 'paused'}"
-    )
-    _warn(row)
-    looks = [
-        (f"{run.started_at:%Y-%m-%d %H:%M}", run.state, str(run.pages), str(run.media_taken), run.dropped)
-        for run in last
-    ]
-    _table(("Look (UTC)", "State", "Pages", "New media", "Not taken"), looks, "Never looked at.")
-    reasons = [(one.code, one.url, one.reason or "") for one in bad]
-    _table(("Code", "Address", "Why"), reasons, "Every address gave something.")
+    showing.one_source(found, last, failed)
 
 
 @app.command()
@@ -172,6 +264,7 @@ def crawl_run(name: NameArgument, as_json: JsonFlag = False) -> None:
 
     Ends with 1 when the source itself could not be read.
     """
+    from crawlers import showing
     from crawlers.run import crawl
     from monitor import log
     from monitor.settings import load_settings
@@ -183,7 +276,7 @@ def crawl_run(name: NameArgument, as_json: JsonFlag = False) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
     else:
-        _tell(name, report.as_dict())
+        showing.report(name, report.as_dict())
     if report.failed_code is not None:
         raise typer.Exit(1)
 
@@ -206,23 +299,6 @@ def scheduler() -> None:
     run_scheduler(settings, stop)
 
 
-def seconds_of(text: str) -> int:
-    """Read `90`, `90s`, `30m`, `6h` or `1d` as seconds. Raises typer.BadParameter."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    if not number.isdigit():
-        msg = f"{text!r} is no time; write 30m, 6h or 1d"
-        raise typer.BadParameter(msg)
-    return int(number) * units[unit]
-
-
-def _span(seconds: int) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
 def _engine() -> Engine:
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
@@ -234,46 +310,3 @@ def _operator() -> str:
     from monitor.audit import operator
 
     return operator()
-
-
-def _warn(row: Source) -> None:
-    from crawlers import sources
-
-    for sentence in sources.warnings(row):
-        typer.secho(f"warning: {row.name}: {sentence}", fg="yellow", bold=True, err=True)
-
-
-def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401 - any row of ours
-    plain: dict[str, Any] = row.model_dump(mode="json", exclude={"shows"})
-    for name in ("dropped", "refused_hosts"):
-        if name in plain:
-            plain[name] = json.loads(plain[name])
-    return plain
-
-
-def _tell(name: str, report: dict[str, Any]) -> None:
-    typer.echo(
-        f"{name}: {report['state']}. {report['pages']} pages ({report['pages_unchanged']} unchanged), "
-        f"{report['media_found']} media shown, {report['media_taken']} new, {report['media_known']} known, "
-        f"{report['media_unchanged']} unchanged."
-    )
-    for code, count in sorted(report["dropped"].items()):
-        typer.echo(f"  not taken: {count} x {code}")
-    for host, why in sorted(report["refused_hosts"].items()):
-        typer.secho(f"  left alone: {host}: robots.txt could not be read: {why}", fg="yellow")
-    if report["failed_code"]:
-        typer.secho(f"  {report['failed_code']}: {report['failed_reason']}", fg="red", err=True)
-
-
-def _table(headings: Sequence[str], lines: Sequence[Sequence[str]], none: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not lines:
-        typer.echo(none)
-        return
-    table = Table(*headings)
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    Console().print(table)

@@ -14,6 +14,8 @@ from crawlers.tables import CrawlRun
 from monitor.db import utc_now, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Engine
     from sqlmodel import Session
 
@@ -80,5 +82,10 @@ def end(engine: Engine, run_id: str, tally: Tally, state: str, failed: tuple[str
 
 def last(session: Session, source_id: str) -> CrawlRun | None:
     """Give the newest run of a source, or None before the first."""
-    newest = select(CrawlRun).where(CrawlRun.source_id == source_id).order_by(col(CrawlRun.started_at).desc())
-    return session.exec(newest.limit(1)).first()
+    return next(iter(newest(session, source_id, 1)), None)
+
+
+def newest(session: Session, source_id: str, most: int) -> Sequence[CrawlRun]:
+    """Give the newest runs of a source, the newest first."""
+    query = select(CrawlRun).where(CrawlRun.source_id == source_id).order_by(col(CrawlRun.started_at).desc())
+    return session.exec(query.limit(most)).all()

@@ -16,7 +16,8 @@ from sqlmodel import col, select
 from crawlers.fetch_guard import PORTS, Rules, is_public, rules_of, split
 from crawlers.platforms.interfaces import Basis
 from crawlers.platforms.registry import PLATFORMS, SITE, platform_of
-from crawlers.tables import Source
+from crawlers.seen import LOOKED
+from crawlers.tables import SeenUrl, Source
 from monitor import audit
 from monitor.db import utc_now, writing
 from monitor.errors import ConfigError, FetchRefused, NotFound
@@ -98,8 +99,7 @@ def add(engine: Engine, new: NewSource, actor: str) -> Source:
     Raises ConfigError when its name, kind or a number will not do, or the name is taken; FetchRefused when
     its URL will not.
     """
-    check(new)
-    row = Source(id=uuid.uuid4().hex, **new.columns())
+    row = as_row(new)
     with writing(engine) as session:
         there = session.exec(select(Source).where(Source.name == new.name)).first()
         if there is not None:
@@ -120,6 +120,12 @@ def add(engine: Engine, new: NewSource, actor: str) -> Source:
             allow_private=new.allow_private,
         )
     return row
+
+
+def as_row(new: NewSource) -> Source:
+    """Make the row of a source, which is stored nowhere so far. Raises as `add`."""
+    check(new)
+    return Source(id=uuid.uuid4().hex, **new.columns())
 
 
 def edit(engine: Engine, name: str, changes: Mapping[str, Any], actor: str) -> tuple[Source, list[str]]:
@@ -291,3 +297,9 @@ def warnings(source: Source) -> list[str]:
     if split(source.url).port not in PORTS.values():
         said.append("It uses an unusual port.")
     return said
+
+
+def gave_nothing(session: Session, source_id: str, most: int) -> Sequence[SeenUrl]:
+    """Give the addresses of a source that gave nothing when they were last asked for, the newest first."""
+    failed = select(SeenUrl).where(SeenUrl.source_id == source_id, col(SeenUrl.code).not_in(LOOKED))
+    return session.exec(failed.order_by(col(SeenUrl.looked_at).desc()).limit(most)).all()

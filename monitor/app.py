@@ -29,6 +29,7 @@ from alerts import policy
 from alerts.interfaces import Watched
 from alerts.links import Links
 from alerts.web import Pages
+from crawlers.web import SourcePages
 from enrollment.gate import EnrolledGate
 from enrollment.lookups import Lookups
 from enrollment.web.frame import Frame
@@ -162,7 +163,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Exception, _unknown)
     app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
     if settings.operator_token is not None and settings.operator_token.get_secret_value():
-        app.include_router(OperatorPages(engine, settings).router())
+        operators = OperatorPages(engine, settings)
+        app.include_router(operators.router())
+        app.include_router(SourcePages(engine, operators.let_in).router())
     frame = Frame(
         engine,
         keks,

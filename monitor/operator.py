@@ -75,7 +75,7 @@ class OperatorPages:
 
     def metrics(self, request: Request) -> Response:
         """Write down how the watch is doing."""
-        self._let_in(request)
+        self.let_in(request)
         with self._lock:
             now = time.monotonic()
             if self._written is None or now - self._written[0] > FRESH_S:
@@ -85,7 +85,7 @@ class OperatorPages:
 
     def budget(self, request: Request) -> HTMLResponse:
         """Show the dial, expected against actual, and strangers' scores."""
-        self._let_in(request)
+        self.let_in(request)
         with reading(self._engine) as session:
             balance = self._balance(session)
         sides = [
@@ -112,7 +112,7 @@ class OperatorPages:
         now = in_force(self._engine, self._settings, going_on=True)
         return balance_of(session, halves_at_rest(now), utc_now())
 
-    def _let_in(self, request: Request) -> None:
+    def let_in(self, request: Request) -> None:
         """Raise 401 unless the request carries the token. The comparison takes as long for any guess."""
         if not hmac.compare_digest(_token_in(request.headers.get("authorization", "")), self._token):
             raise HTTPException(

@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     operator_token: SecretStr | None = Field(
         default=None,
         description=(
-            "Opens /metrics and /operator/budget, as HTTP Basic password or Bearer token; "
+            "Opens /metrics and the pages under /operator, as HTTP Basic password or Bearer token; "
             "at least 32 characters. Empty: these pages are not there."
         ),
     )

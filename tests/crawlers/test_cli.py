@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from crawlers import cli
+from crawlers import cli, units
 from monitor.errors import FetchRefused, NotFound
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_an_unknown_source_and_an_odd_time_are_told_apart(likeness: CliRunner) -
     ("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("6h", 21600), ("1d", 86400)]
 )
 def test_times_are_read(text: str, seconds: int) -> None:
-    assert cli.seconds_of(text) == seconds
+    assert units.seconds_of(text) == seconds
 
 
 def test_the_eyes_know_neither_the_gallery_nor_the_models_nor_anybody() -> None:
