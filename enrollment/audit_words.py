@@ -72,6 +72,7 @@ WORDS = {
     "proof.lapsed": "noted that the yearly proof is overdue",
     "proof.renewed": "took your yearly proof",
     "reference.open": "opened a kept sample of yours, to read it with a new model",
+    "samples.settled": "looked at the samples that you gave later",
     "session.end": "signed a browser out",
     "session.end_others": "signed every other browser out",
     "sighting.list": "opened the list of what was found",

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from enrollment.erasure import finish_due
 from enrollment.export import make_due
+from enrollment.growing import grow_due
 from enrollment.identity.check import check_due
 from enrollment.judging import judge_due
 from enrollment.reproof import remind_due
@@ -27,7 +28,14 @@ log = logs.get(__name__)
 LOOK_EVERY_S = 0.2
 """How long what somebody gave waits at most before it is looked at, where nothing else is in the way."""
 
-STEPS: tuple[Callable[[Desk], int], ...] = (judge_due, check_due, make_due, remind_due, enforce_due)
+STEPS: tuple[Callable[[Desk], int], ...] = (
+    judge_due,
+    check_due,
+    grow_due,
+    make_due,
+    remind_due,
+    enforce_due,
+)
 """What is done, in this order. Each gives how many rows it dealt with."""
 
 

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     VOICE_NEAR = "voice_near"
     SAMPLES_DIFFER = "samples_differ"
     DAMAGED = "damaged"
+    MORE = "more_samples"
+    UNBOUND = "unbound"
 
 
 WORDS = {
@@ -71,6 +73,8 @@ WORDS = {
     Reason.VOICE_NEAR: "A voice like this one is here already.",
     Reason.SAMPLES_DIFFER: "The samples do not all show the same person.",
     Reason.DAMAGED: "What was given does not open: it was changed, or the disk is damaged.",
+    Reason.MORE: "Somebody who is enrolled already gave more samples; the earlier ones stay in any case.",
+    Reason.UNBOUND: "Nothing of the person is left that they could be compared with: the models changed.",
 }
 """What an operator reads."""
 

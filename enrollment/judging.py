@@ -19,6 +19,8 @@ from enrollment.desk_queue import Queue
 from enrollment.given import GOOD, VECTOR, Said, State, seal_said
 from enrollment.samples import Looked
 from enrollment.sets import agreeing
+from enrollment.standing import WATCHED
+from enrollment.subjects import Ledger, own_set
 from enrollment.tables import GivenSample, Subject
 from monitor import crypto, subject_keys
 from monitor import log as logs
@@ -95,7 +97,8 @@ def _judge(desk: Desk, claimed: Claimed) -> None:
         if exc.retryable and claimed.tries < MOST_TRIES:
             QUEUE.put_back(desk, claimed.sample_id, claimed.tries)
             return
-        _end(desk, claimed, State.REFUSED, exc.code, sample_words.of_error(exc, claimed.modality))
+        said = sample_words.of_error(exc, claimed.modality, enrolled=_is_enrolled(desk, claimed))
+        _end(desk, claimed, State.REFUSED, exc.code, said)
     except LikenessError as exc:
         log.warning("sample_not_judged", sample=claimed.sample_id, error=exc.code)
         if claimed.tries < MOST_TRIES:
@@ -128,7 +131,14 @@ def _read(desk: Desk, claimed: Claimed) -> Sample:
 
 
 def _others(desk: Desk, claimed: Claimed, sample: Sample) -> Known:
-    """Open the vectors of the person's other good samples, of the same kind and model."""
+    """Open the vectors that say who the person is, of the same kind and model.
+
+    Of somebody who is enrolled that is the enrolled set alone: what was given since may be anybody's.
+    """
+    ledger = Ledger(desk.engine, desk.keks, desk.blobs, "worker")
+    enrolled = own_set(ledger, claimed.subject_id, {claimed.modality: (sample.model_id, len(sample.vector))})
+    if enrolled:
+        return enrolled
     query = select(GivenSample).where(
         GivenSample.subject_id == claimed.subject_id,
         GivenSample.modality == claimed.modality,
@@ -140,6 +150,12 @@ def _others(desk: Desk, claimed: Claimed, sample: Sample) -> Known:
         key = subject_keys.key_of(session, desk.keks, claimed.subject_id)
         vectors = [vector_of(key, row) for row in session.exec(query)]
     return {claimed.modality: np.stack(vectors)} if vectors else {}
+
+
+def _is_enrolled(desk: Desk, claimed: Claimed) -> bool:
+    with reading(desk.engine) as session:
+        subject = session.get(Subject, claimed.subject_id)
+        return subject is not None and subject.status in WATCHED
 
 
 def _end(  # noqa: PLR0913, PLR0917 - an end has these parts

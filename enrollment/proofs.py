@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, select
 
-from enrollment.given import GOOD, UNJUDGED
+from enrollment.given import GOOD, UNJUDGED, State
 from enrollment.standing import Standing
 from enrollment.steps import Step, progress_of
 from enrollment.tables import Account, Challenge, GivenSample, Subject
 from monitor import audit
+from monitor.tables import Template
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlmodel import Session
@@ -56,6 +58,33 @@ def is_fresh(session: Session, subject_id: SubjectId, now: datetime) -> bool:
         col(GivenSample.created_at) > proof.drawn_at,
     )
     return session.exec(later.limit(1)).first() is None
+
+
+def covering(
+    session: Session, subject_id: SubjectId, rows: Sequence[GivenSample], now: datetime
+) -> Challenge | None:
+    """Give the challenge that shows that all of these samples are the person's; None where none does.
+
+    It was drawn after the last of them was given, and has ended not long ago.
+    """
+    proof = proof_of(session, subject_id)
+    if proof is None or proof.ended_at is None or now - proof.ended_at > PROOF_HOLDS:
+        return None
+    return proof if all(row.created_at <= proof.drawn_at for row in rows) else None
+
+
+def needs_proof(session: Session, subject_id: SubjectId, now: datetime) -> bool:
+    """Say whether samples of somebody who is watched for wait for a challenge.
+
+    Nothing is enrolled that they could be held against: after a change of models, or a first recording.
+    """
+    usable = select(GivenSample).where(
+        GivenSample.subject_id == subject_id, GivenSample.state == State.USABLE
+    )
+    enrolled = select(Template.modality, Template.model_id).where(Template.subject_id == subject_id)
+    sets = set(session.exec(enrolled))
+    alone = [row for row in session.exec(usable) if (row.modality, row.model_id) not in sets]
+    return bool(alone) and covering(session, subject_id, alone, now) is None
 
 
 def ahead(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId, now: datetime) -> Step | None:

@@ -15,7 +15,9 @@ from sqlmodel import col, delete, or_, select
 
 from enrollment import accounts, erasure, export, letters, limits, sessions
 from enrollment.given import State
+from enrollment.holds import State as HoldState
 from enrollment.identity.verdict import State as Proof
+from enrollment.proofs import PROOF_HOLDS
 from enrollment.standing import Standing
 from enrollment.tables import (
     Account,
@@ -23,12 +25,14 @@ from enrollment.tables import (
     Delegate,
     Export,
     GivenSample,
+    Hold,
     Letter,
     OneTimeCode,
     Reference,
     SeenClip,
     Subject,
 )
+from enrollment.taking_in import drop
 from monitor import log as logs
 from monitor.claims import WORKER
 from monitor.db import reading, writing
@@ -68,6 +72,9 @@ EVERY = timedelta(minutes=10)
 
 LEASE = "retention"
 ACTOR = "service:retention"
+
+LATER = (Standing.ACTIVE, Standing.LAPSED, Standing.PAUSED)
+"""Whose samples are either enrolled, or were given later."""
 
 DECIDED = (Proof.PASSED, Proof.REFUSED, Proof.FAILED, Proof.EXPIRED, Proof.DRAWN)
 """States of a challenge that nobody waits for any more; `drawn` counts from when it ran out."""
@@ -147,6 +154,27 @@ def _not_to_be_kept(desk: Desk) -> int:
     with writing(desk.engine) as session:
         rows = session.exec(query).all()
         gone = [_let_go(session, row) for row in rows]
+    return _forgotten(desk, gone)
+
+
+def _not_shown_to_be_theirs(desk: Desk) -> int:
+    """Delete what somebody gave later and did not prove, unless two operators still look at it."""
+    looked_at = select(Hold.id).where(Hold.subject_id == GivenSample.subject_id, Hold.state == HoldState.OPEN)
+    query = (
+        select(GivenSample)
+        .join(Subject, col(Subject.id) == col(GivenSample.subject_id))
+        .where(
+            GivenSample.state == State.USABLE,
+            col(Subject.status).in_(LATER),
+            col(GivenSample.created_at) < desk.now() - PROOF_HOLDS,
+            ~looked_at.exists(),
+        )
+    )
+    with reading(desk.engine) as session:
+        if session.exec(query.limit(1)).first() is None:
+            return 0
+    with writing(desk.engine) as session:
+        gone = drop(session, session.exec(query).all())
     return _forgotten(desk, gone)
 
 
@@ -293,6 +321,13 @@ SCHEDULE: tuple[Rule, ...] = (
         "to make the measurements and to decide your enrolment",
         "until your enrolment is decided; then within minutes",
         _not_to_be_kept,
+    ),
+    Rule(
+        "later_samples",
+        "Pictures and recordings that you gave later, while nothing shows yet that they are yours",
+        "to ask you to show it",
+        f"{_days(PROOF_HOLDS)}, or until two people of ours have decided",
+        _not_shown_to_be_theirs,
     ),
     Rule(
         "clips",

@@ -80,6 +80,12 @@ WORDS: dict[str, Said] = {
 }
 """By the error's code."""
 
+NOT_ADDED = (
+    "It is not added. If it is you, give one in good light and as you look on most days, or record in a "
+    "quiet room; or write to those who run this service."
+)
+"""For what is unlike the enrolled: nobody is to learn by it how alike it would have to be."""
+
 NOT_ABLE = Said(
     "We were not able to look at this one. It is not your fault.", "Remove it, and give it again."
 )
@@ -101,8 +107,11 @@ NOTES: tuple[tuple[str, str], ...] = (
 """How a note of samples.py or sets.py begins -> what the person reads; others are left out."""
 
 
-def of_error(error: LikenessError, modality: Modality) -> Said:
-    """Say why a sample cannot be used, and what helps."""
+def of_error(error: LikenessError, modality: Modality, *, enrolled: bool = False) -> Said:
+    """Say why a sample cannot be used, and what helps; other words to somebody who is `enrolled`."""
+    if error.code == "other_person" and enrolled:
+        looks, things = ("look", "pictures") if modality is Modality.FACE else ("sound", "recordings")
+        return Said(f"This does not {looks} like you in the {things} that you gave before.", NOT_ADDED)
     if error.code == "other_person":
         who = "look like the person" if modality is Modality.FACE else "sound like the voice"
         others = "pictures" if modality is Modality.FACE else "recordings"

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlmodel import col, select
 
-from enrollment import arrivals, holds, letters, references, warned
+from enrollment import arrivals, holds, letters, warned
 from enrollment.consent import is_agreed
 from enrollment.consent_texts import Purpose
-from enrollment.crops import crop_of
+from enrollment.crops import best_crop
 from enrollment.given import GOOD, UNJUDGED
 from enrollment.given import State as Given
 from enrollment.holds import Reason, Report
@@ -30,14 +30,14 @@ from enrollment.proofs import is_fresh, proof_of
 from enrollment.sets import SAME_PERSON
 from enrollment.standing import Standing, is_cooling_off
 from enrollment.subjects import profile_of
-from enrollment.tables import Account, Challenge, GivenSample, Hold, Reference, Subject
+from enrollment.tables import Account, Challenge, GivenSample, Hold, Subject
+from enrollment.taking_in import drop, enrol, keep_or_drop
 from enrollment.warned import Warner
 from monitor import audit
 from monitor import log as logs
 from monitor.db import reading, writing
 from monitor.errors import LikenessError, SubjectErased, Tampered
-from monitor.gallery import add_template, models_of
-from monitor.tables import BlobRow
+from monitor.gallery import models_of
 from monitor.values import BlobId, Modality, SubjectId
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _check(desk: Desk, subject_id: SubjectId, proof: str) -> Checked:
     reasons += sorted({holds.NEAR[one.modality] for one in near})
     if not _is_one_person(desk, found):
         reasons.append(Reason.SAMPLES_DIFFER)
-    return Checked(found, near, tuple(reasons), _picture(desk, subject_id, found) if reasons else b"")
+    return Checked(found, near, tuple(reasons), best_crop(desk, subject_id, found) if reasons else b"")
 
 
 def _settle(session: Session, warner: Warner, subject_id: SubjectId, checked: Checked) -> list[BlobId]:
@@ -148,7 +148,7 @@ def _settle(session: Session, warner: Warner, subject_id: SubjectId, checked: Ch
     desk, now = warner.desk, warner.now
     account = session.get_one(Account, subject_id)
     account.proved_until = now + timedelta(days=desk.settings.proof_days)
-    unwanted = _keep_or_drop(session, subject_id)
+    unwanted = keep_or_drop(session, subject_id, _samples(session, subject_id))
     report = Report(
         tuple(holds.near_as_dict(one) for one in checked.near), base64.b64encode(checked.jpeg).decode()
     )
@@ -171,28 +171,8 @@ def _settle(session: Session, warner: Warner, subject_id: SubjectId, checked: Ch
     return unwanted
 
 
-def _keep_or_drop(session: Session, subject_id: SubjectId) -> list[BlobId]:
-    """Keep the samples where that was agreed to, else give their files to delete. Held or not, the same."""
-    keep = is_agreed(session, subject_id, Purpose.REFERENCES)
-    unwanted = []
-    for row in _samples(session, subject_id):
-        if row.blob_id is not None and not keep:
-            unwanted.append(BlobId(row.blob_id))
-            row.blob_id = None
-        elif row.blob_id is not None and session.get(Reference, row.id) is None:
-            references.keep(session, row)
-        row.state = Given.ENROLLED
-    session.flush()
-    for blob_id in unwanted:
-        session.delete(session.get_one(BlobRow, blob_id))
-    return unwanted
-
-
 def _activate(session: Session, desk: Desk, subject_id: SubjectId, found: Sequence[Arrival]) -> None:
-    for one in found:
-        kept = session.get(Reference, one.sample_id)
-        what = (one.modality, one.model_id, one.vector, one.quality, kept.id if kept is not None else None)
-        add_template(session, desk.keks, subject_id, *what)
+    enrol(session, desk, subject_id, found)
     session.get_one(Subject, subject_id).status = Standing.ACTIVE
 
 
@@ -244,18 +224,9 @@ def _usable(session: Session, desk: Desk, subject_id: SubjectId) -> list[Arrival
 
 def _empty(session: Session, subject_id: SubjectId) -> list[BlobId]:
     """Delete what a rejected newcomer gave, and let no challenge count; give the files to delete."""
-    rows = _samples(session, subject_id)
-    unwanted = [BlobId(row.blob_id) for row in rows if row.blob_id is not None]
-    for row in rows:
-        session.delete(row)
-    for kept in session.exec(select(Reference).where(Reference.subject_id == subject_id)):
-        session.delete(kept)
     for proof in session.exec(select(Challenge).where(Challenge.subject_id == subject_id)):
         proof.state = "expired"
-    session.flush()
-    for blob_id in unwanted:
-        session.delete(session.get_one(BlobRow, blob_id))
-    return unwanted
+    return drop(session, _samples(session, subject_id))
 
 
 def _is_ready(session: Session, subject_id: SubjectId, now: datetime) -> bool:
@@ -309,20 +280,3 @@ def _is_one_person(desk: Desk, found: Sequence[Arrival]) -> bool:
         if float(pairs[int(np.argmax(pairs.sum(axis=1)))].min()) < SAME_PERSON * half.thresholds.review:
             return False
     return True
-
-
-def _picture(desk: Desk, subject_id: SubjectId, found: Sequence[Arrival]) -> bytes:
-    """Cut the face out of the best sample; nothing where that cannot be done: it only helps to decide."""
-    faces = sorted((one for one in found if one.modality is Modality.FACE), key=lambda one: -one.quality)
-    try:
-        for one in faces[:1]:
-            with reading(desk.engine) as session:
-                row, subject = session.get(GivenSample, one.sample_id), session.get(Subject, subject_id)
-                if row is None or subject is None or row.blob_id is None:
-                    return b""
-                opener = references.opener(session, desk.keks, subject)
-            data = opener.open(desk.blobs.get(BlobId(row.blob_id)), references.info(subject_id, row.id))
-            return crop_of(desk.reader, data)
-    except LikenessError as exc:
-        log.warning("no_picture_of_a_held_one", subject_id=subject_id, code=exc.code)
-    return b""

@@ -147,6 +147,20 @@ def by_text(own_page: str) -> Words:
     return Words("", f"A notice is waiting for you. {where}")
 
 
+def not_added() -> Words:
+    """Write the letter to somebody whose later samples were not taken in. It gives no reason, as above."""
+    return letter(
+        (
+            (
+                "you gave us more pictures or recordings. We could not make sure that they are yours, so "
+                "they are deleted."
+            ),
+            "Nothing else has changed: we go on watching for you with those you gave before.",
+        ),
+        after=("If you did not give any, somebody else may have come in: look at “Safety” on your page.",),
+    )
+
+
 def let_in() -> Words:
     """Write the letter to somebody who was held, and is let in after all, later than they were promised."""
     return letter((IN_ORDER,), after=("You need not do anything. We write when there is something to tell.",))

@@ -19,7 +19,7 @@ from enrollment.sets import in_words
 from enrollment.standing import WATCHED, Standing, is_cooling_off, shown_standing
 from enrollment.steps import TITLES
 from enrollment.subjects import profile_of
-from enrollment.tables import Account, GivenSample, Reference
+from enrollment.tables import Account, GivenSample, Reference, Subject
 from monitor.db import reading, writing
 from monitor.tables import Template
 from monitor.values import Modality
@@ -72,6 +72,7 @@ class AccountPages:
                 told_from=_told_from(account, now),
                 proved_until=account.proved_until if account is not None else None,
                 proof_due=due and standing in WATCHED,
+                asked=_is_asked(session, person.subject_id) and standing in WATCHED,
                 given=_given(session, person.subject_id),
                 kept=_count(session, Reference, person.subject_id),
                 to_ask=consent.to_ask(session, person.subject_id),
@@ -149,6 +150,12 @@ def _given(session: Session, subject_id: SubjectId) -> list[tuple[str, list[str]
         found = list(session.exec(own.order_by(col(Template.created_at), col(Template.id))))
     names = ((Modality.FACE, "face"), (Modality.VOICE, "voice"))
     return [(name, [in_words(quality) for kind, quality in found if kind == one]) for one, name in names]
+
+
+def _is_asked(session: Session, subject_id: SubjectId) -> bool:
+    """Say whether new pictures are needed, since the models changed and none were kept."""
+    row = session.get(Subject, subject_id)
+    return row is not None and row.asked_for_pack is not None
 
 
 def _count(session: Session, table: type[Reference], subject_id: SubjectId) -> int:

@@ -26,6 +26,7 @@ from enrollment.identity.draw import FRESH_FOR
 from enrollment.identity.listen import languages_heard
 from enrollment.identity.turns import Turn
 from enrollment.identity.verdict import GOES_ON, State, Words, words_of
+from enrollment.proofs import needs_proof
 from enrollment.standing import Standing
 from enrollment.steps import Step
 from enrollment.tables import Account
@@ -139,9 +140,10 @@ class ProofPages:
         if _base(request) == ENROL:
             return progress.standing is Standing.NEW and progress.may(Step.PROOF)
         with reading(self._frame.engine) as session:
-            account = session.get(Account, person.subject_id)
-        known = progress.standing in {Standing.ACTIVE, Standing.LAPSED}
-        return known and account is not None and account.proved_until is not None
+            account, now = session.get(Account, person.subject_id), self._frame.now()
+            known = progress.standing in {Standing.ACTIVE, Standing.LAPSED} and account is not None
+            asked = account is not None and account.proved_until is not None
+            return known and (asked or needs_proof(session, person.subject_id, now))
 
     def _begin(self, request: Request, person: Person, progress: Progress, wanted: str) -> Response:
         heard = languages_heard(self._frame.settings)

@@ -5,6 +5,9 @@
     GET  /enrol/samples.json           what became of them, for the page's own script
     POST /enrol/samples/ID/remove      takes one back, bytes and all
 
+The same under /account/face and /account/voice for somebody who is watched for already, behind a second
+factor: a mailbox alone adds nothing to anybody. What becomes of those is decided in growing.py.
+
 Without a script the forms do all of it, and the page loads itself again while something is being looked
 at. Whoever asks by `Accept: application/json` gets JSON in place of a page.
 """
@@ -20,11 +23,13 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from enrollment import given
+from enrollment.consent_texts import current
 from enrollment.given import GOOD, UNJUDGED, GivenView, Givers
 from enrollment.guidance import SENTENCES, SIDE
+from enrollment.proofs import needs_proof
 from enrollment.spoken import passages
-from enrollment.standing import Standing
-from enrollment.steps import Progress, Step
+from enrollment.standing import Standing, shown_standing
+from enrollment.steps import BIOMETRICS, Progress, Step, is_given
 from enrollment.tables import Account
 from enrollment.web.receiving import STATUS, UNBOUNDED, File, Limits, Receiver
 from monitor.db import reading
@@ -49,12 +54,22 @@ class Page:
 
     step: Step
     modality: Modality
-    following: Step
+    path: str
+    onward: str
     accept: str
+    later: bool = False
 
 
-FACE = Page(Step.FACE, Modality.FACE, Step.VOICE, "image/jpeg,image/png,image/webp,video/mp4,video/webm")
-VOICE = Page(Step.VOICE, Modality.VOICE, Step.PROOF, "audio/*,video/mp4,video/webm")
+PICTURES: Final = "image/jpeg,image/png,image/webp,video/mp4,video/webm"
+SOUNDS: Final = "audio/*,video/mp4,video/webm"
+
+FACE = Page(Step.FACE, Modality.FACE, "/enrol/face", "/enrol/voice", PICTURES)
+VOICE = Page(Step.VOICE, Modality.VOICE, "/enrol/voice", "/enrol/proof", SOUNDS)
+MORE_FACE = Page(Step.FACE, Modality.FACE, "/account/face", "/account", PICTURES, later=True)
+MORE_VOICE = Page(Step.VOICE, Modality.VOICE, "/account/voice", "/account", SOUNDS, later=True)
+
+GIVE_LATER: Final = frozenset({Standing.ACTIVE, Standing.LAPSED})
+"""Who can give more later. Nobody during the cooling-off: who was let in cannot be told from who was held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class SamplePages:
     """The routes, in one frame, with one receiver for all uploads."""
 
     def __init__(self, frame: Frame, receiver: Receiver | None = None) -> None:
+        self._enrols = frame.settings.enrolment == "open"
         most = frame.settings.sample_max_bytes
         self._frame = frame
         self._receiver = receiver or Receiver(Limits(most, UPLOADS_IN_MEMORY * most))
@@ -79,10 +95,15 @@ class SamplePages:
     def router(self) -> APIRouter:
         """Give the routes for an application to include."""
         router = APIRouter(include_in_schema=False)
-        router.get("/enrol/face", response_model=None)(self.face)
-        router.get("/enrol/voice", response_model=None)(self.voice)
-        router.post("/enrol/face", response_model=None, max_body_size=UNBOUNDED)(self.give_face)
-        router.post("/enrol/voice", response_model=None, max_body_size=UNBOUNDED)(self.give_voice)
+        shown = [("/account/face", self.more_face), ("/account/voice", self.more_voice)]
+        given_to = [("/account/face", self.give_more_face), ("/account/voice", self.give_more_voice)]
+        if self._enrols:
+            shown += [("/enrol/face", self.face), ("/enrol/voice", self.voice)]
+            given_to += [("/enrol/face", self.give_face), ("/enrol/voice", self.give_voice)]
+        for path, show in shown:
+            router.get(path, response_model=None)(show)
+        for path, take in given_to:
+            router.post(path, response_model=None, max_body_size=UNBOUNDED)(take)
         router.get("/enrol/samples.json", response_model=None)(self.samples)
         router.post("/enrol/samples/{sample_id}/remove", response_model=None)(self.remove)
         return router
@@ -103,6 +124,22 @@ class SamplePages:
         """Take recordings in."""
         return await self._give(request, VOICE)
 
+    def more_face(self, request: Request) -> Response:
+        """Show the page for more of the face of somebody who is watched for."""
+        return self._show(request, MORE_FACE)
+
+    def more_voice(self, request: Request) -> Response:
+        """Show the page for more of the voice of somebody who is watched for."""
+        return self._show(request, MORE_VOICE)
+
+    async def give_more_face(self, request: Request) -> Response:
+        """Take more pictures in."""
+        return await self._give(request, MORE_FACE)
+
+    async def give_more_voice(self, request: Request) -> Response:
+        """Take more recordings in."""
+        return await self._give(request, MORE_VOICE)
+
     def samples(self, request: Request) -> Response:
         """Say what became of what was given, for the page's own script."""
         return JSONResponse({"samples": [_plain(one) for one in self._given(self._frame.signed_in(request))]})
@@ -110,29 +147,28 @@ class SamplePages:
     def remove(self, sample_id: str, request: Request) -> Response:
         """Take one sample back, and lead to the page it was on."""
         person = self._frame.changing(request)
+        later = self._frame.progress(person).standing is not Standing.NEW
         views = {one.sample_id: one for one in self._given(person)}
-        if sample_id not in views or not given.remove(self._givers, person.subject_id, sample_id):
+        there = sample_id in views and not (later and views[sample_id].state in GOOD)
+        if not there or not given.remove(self._givers, person.subject_id, sample_id):
             msg = "there is no such sample"
             raise NotFound(msg)
-        return self._frame.go(f"/enrol/{views[sample_id].modality}#given")
+        return self._frame.go(f"/{'account' if later else 'enrol'}/{views[sample_id].modality}#given")
 
     def _show(self, request: Request, page: Page) -> Response:
-        person = self._frame.signed_in(request)
+        person = self._frame.signed_in(request, second=page.later)
         progress = self._frame.progress(person)
-        if not _may(progress, page):
-            return self._frame.go(progress.path)
-        return self._page(person, progress, page)
+        elsewhere = self._elsewhere(person, progress, page)
+        return self._frame.go(elsewhere) if elsewhere else self._page(person, progress, page)
 
     async def _give(self, request: Request, page: Page) -> Response:
         # 1. who is it, and is it their turn? nothing is read of anybody else's body
-        person, progress = await run_in_threadpool(self._who, request)
+        person, elsewhere = await run_in_threadpool(self._who, request, page)
         json = "application/json" in request.headers.get("accept", "")
-        if not _may(progress, page):
+        if elsewhere:
             if json:
-                return JSONResponse(
-                    {"samples": [], "problems": [], "path": progress.path}, HTTPStatus.CONFLICT
-                )
-            return self._frame.go(progress.path)
+                return JSONResponse({"samples": [], "problems": [], "path": elsewhere}, HTTPStatus.CONFLICT)
+            return self._frame.go(elsewhere)
         # 2. read it into memory, within bounds
         try:
             form = await self._receiver.form(request, person.subject_id)
@@ -145,9 +181,26 @@ class SamplePages:
         # 4. say what became of them
         return await run_in_threadpool(self._answer, person, page, problems, status, json=json)
 
-    def _who(self, request: Request) -> tuple[Person, Progress]:
-        person = self._frame.changing(request)
-        return person, self._frame.progress(person)
+    def _who(self, request: Request, page: Page) -> tuple[Person, str]:
+        person = self._frame.changing(request, second=page.later)
+        return person, self._elsewhere(person, self._frame.progress(person), page)
+
+    def _elsewhere(self, person: Person, progress: Progress, page: Page) -> str:
+        """Give the page that comes first; empty where this person gives samples now.
+
+        At the enrolment: not before they agreed, and not after the last button. Later: only who is watched
+        for, and agrees to the words in force.
+        """
+        if not page.later:
+            may = progress.standing is Standing.NEW and progress.may(page.step)
+            return "" if may else progress.path
+        with reading(self._frame.engine) as session:
+            account = session.get(Account, person.subject_id)
+            standing = shown_standing(progress.standing, account, self._frame.now())
+            if standing not in GIVE_LATER:
+                return "/account"
+            version = current(BIOMETRICS).version
+            return "" if is_given(session, person.subject_id, BIOMETRICS, version) else "/account/consents"
 
     def _take(self, person: Person, page: Page, files: tuple[File, ...]) -> list[Problem]:
         problems = []
@@ -172,7 +225,7 @@ class SamplePages:
         elif problems:
             answer = self._page(person, self._frame.progress(person), page, problems, status)
         else:
-            answer = self._frame.go(f"/enrol/{page.step}#given")
+            answer = self._frame.go(f"{page.path}#given")
         if status >= HTTPStatus.BAD_REQUEST and status != HTTPStatus.UNPROCESSABLE_ENTITY:
             answer.headers["Connection"] = "close"  # the rest of the body is not read
         return answer
@@ -189,13 +242,16 @@ class SamplePages:
         good = sum(one.state in GOOD for one in samples)
         with reading(self._frame.engine) as session:
             account = session.get(Account, person.subject_id)
+            prove = page.later and needs_proof(session, person.subject_id, self._frame.now())
         return self._frame.page(
             f"{page.step}.html",
             status=status,
-            progress=progress,
+            progress=None if page.later else progress,
             step=page.step,
-            here=f"/enrol/{page.step}",
-            onward=f"/enrol/{page.following}",
+            here=page.path,
+            onward=page.onward,
+            later=page.later,
+            prove=prove,
             accept=page.accept,
             samples=samples,
             good=good,
@@ -211,11 +267,6 @@ class SamplePages:
     def _given(self, person: Person) -> list[GivenView]:
         with reading(self._frame.engine) as session:
             return given.listing(session, self._frame.keks, person.subject_id)
-
-
-def _may(progress: Progress, page: Page) -> bool:
-    """Say whether this person gives samples now: not before they agreed, and not after the last button."""
-    return progress.standing is Standing.NEW and progress.may(page.step)
 
 
 def _problem(name: str, error: LikenessError) -> Problem:

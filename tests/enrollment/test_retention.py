@@ -77,6 +77,22 @@ def samples(town: Residents) -> Callable[[], int]:
     return lambda: rows(town, BlobRow, BlobRow.subject_id == who, BlobRow.kind == "given")
 
 
+def later_samples(town: Residents) -> Callable[[], int]:
+    who = town.watched()
+    put(
+        town,
+        GivenSample(
+            id="later",
+            subject_id=who,
+            modality="face",
+            clip_lookup="x",
+            state="usable",
+            created_at=town.clock(),
+        ),
+    )
+    return lambda: rows(town, GivenSample, GivenSample.id == "later")
+
+
 def clips(town: Residents) -> Callable[[], int]:
     who = town.watched()
     return lambda: rows(town, BlobRow, BlobRow.subject_id == who, BlobRow.kind == "challenge-clip")
@@ -162,6 +178,7 @@ TRIED: list[tuple[str, Callable[[Residents], Callable[[], int]], timedelta]] = [
     ("unfinished", unfinished, retention.UNFINISHED),
     ("refused_samples", refused_samples, retention.JUDGED),
     ("samples", samples, timedelta()),
+    ("later_samples", later_samples, timedelta(days=7)),
     ("clips", clips, retention.CLIPS),
     ("clips", held_clips, retention.HELD_CLIPS),
     ("letters", a_sent_letter, letters.KEPT),
