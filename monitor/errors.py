@@ -60,6 +60,7 @@
     │   ├── LinkTooOld
     │   └── LinkUsed
     ├── EnrolmentClosed           only the operator enrols here, and nobody has this address
+    ├── AccountThere           somebody to be invited has an account already
     ├── TooOften                  asked more often than is allowed: later again
     ├── CodeInvalid               a code is wrong, too old, or was tried too often
     ├── PasskeyInvalid            a passkey could not be made or shown
@@ -556,6 +557,12 @@ class EnrolmentClosed(LikenessError):
     """Only the operator enrols here, and nobody who is enrolled has this address."""
 
     code = "enrolment_closed"
+
+
+class AccountThere(LikenessError):
+    """Somebody was to be invited who has an account already, or whose address has one."""
+
+    code = "account_there"
 
 
 class TooOften(LikenessError):
