@@ -6,6 +6,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 
 DATA = "../shared/data"
 """Where real faces and voices lie, from the root of the repository, unless LIKENESS_DATA says otherwise."""
+
+
+def pytest_configure() -> None:
+    """Let Python keep what it has compiled, even where the environment says not to.
+
+    The tests start a hundred processes; each would compile every library again, for seconds.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from axe_playwright_python.base import AxeBase
+from axe_playwright_python.base import AXE_SCRIPT
 from fastapi.testclient import TestClient
 from sqlmodel import select
 
@@ -105,9 +105,6 @@ ORDER: Final = """() => {
   return [all.indexOf(now), now === document.body ? "" : now.outerHTML.slice(0, 120), shown];
 }"""
 
-
-AXE: Final = AxeBase().axe_script
-"""Puts axe into a page."""
 
 SERIOUS: Final = """async (options) => (await axe.run(options)).violations
   .filter((one) => ["serious", "critical"].includes(one.impact))
@@ -224,7 +221,7 @@ def test_a_page_is_for_everybody(site: Site, chromium: Any, who: str, path: str)
         # by keyboard alone, on the page as it came
         _goes_through(page)
         # small and light
-        page.evaluate(AXE)
+        page.evaluate(AXE_SCRIPT)
         assert page.locator("h1").count() == 1
         assert _serious(page) == []
         assert page.evaluate(TOO_WIDE) == []
