@@ -149,7 +149,7 @@ def _voices(settings: Settings) -> VoiceModels:
     from monitor.ml.voices import CamPlusPlus, Silero  # noqa: PLC0415
 
     vad = "silero_vad_16k_sequence.onnx"
-    detector = Silero(_published(vad, "silero_vad_16k", "512-64"), _session(settings, vad))
+    detector = Silero(_published(vad, "silero_vad_16k", "512-64-in-front"), _session(settings, vad))
     if settings.speechbrain_dir is not None:
         return VoiceModels(detector, *_speechbrain(settings.speechbrain_dir, settings.device))
     channels = shipped_channel_map()

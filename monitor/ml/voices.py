@@ -10,6 +10,7 @@ import numpy as np
 
 from monitor.errors import TooLittleSpeech
 from monitor.ml.campplus import BANDS, DIMENSION
+from monitor.ml.foreground import WINDOW, in_front
 from monitor.ml.vectors import unit_rows
 from monitor.values import SAMPLE_RATE, ModelId, Span
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from monitor.ml.channels import ChannelMap
     from monitor.values import Sound
-
-WINDOW: Final = 512
-"""Samples that Silero judges at once: 32 ms."""
 
 CONTEXT: Final = 64
 """Samples before each window that it also sees."""
@@ -51,8 +49,8 @@ class Silero:
     session: Any
 
     def speech(self, sound: Sound) -> tuple[Span, ...]:
-        """Give the spans of speech, in order, not touching each other."""
-        return spans_of(self.probabilities(sound), sound.seconds)
+        """Give the spans of speech, in order, not touching each other; a murmur behind it is none."""
+        return spans_of(in_front(self.probabilities(sound), sound.samples), sound.seconds)
 
     def probabilities(self, sound: Sound) -> NDArray[np.float32]:
         """How likely each window of 32 ms is speech: (windows,) float32 in [0, 1]."""

@@ -11,6 +11,7 @@ import pytest
 from monitor.bench.sound import read_sound
 from monitor.errors import TooLittleSpeech
 from monitor.ml import voices
+from monitor.ml.foreground import WINDOW
 from monitor.ml.voices import filter_banks, spans_of
 from monitor.values import SAMPLE_RATE, Sound, Span
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 RNG = np.random.default_rng(9)
 
-WINDOW_S = voices.WINDOW / SAMPLE_RATE
+WINDOW_S = WINDOW / SAMPLE_RATE
 
 
 def speech(data: Path, speaker: str, clip: int) -> Sound:
