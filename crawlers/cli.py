@@ -1,4 +1,4 @@
-"""`likeness source`, `likeness crawl` and `likeness scheduler`: what to watch, and watching it."""
+"""`likeness source` and `likeness crawl`: what to watch, and looking at it now."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ BasisOption = Annotated[
 
 
 def register(root: typer.Typer) -> None:
-    """Add the group `crawl` and the verb `scheduler` to the top level."""
+    """Add the group `crawl` to the top level."""
     root.add_typer(crawl_app, name="crawl")
-    root.command("scheduler")(scheduler)
 
 
 @app.command()
@@ -228,6 +227,20 @@ def show(name: NameArgument, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
+def coverage(as_json: JsonFlag = False) -> None:
+    """Say what is watched, how fresh it is and what nobody sees: what each person reads in their account."""
+    from crawlers import showing
+    from crawlers.coverage import Coverage
+    from monitor.db import utc_now
+
+    found = Coverage(_engine(), dict).places(utc_now())
+    if as_json:
+        typer.echo(json.dumps(found, default=str))
+        return
+    showing.coverage(found)
+
+
+@app.command()
 def pause(name: NameArgument) -> None:
     """Stop looking at a source until `likeness source resume`."""
     from crawlers import sources
@@ -279,24 +292,6 @@ def crawl_run(name: NameArgument, as_json: JsonFlag = False) -> None:
         showing.report(name, report.as_dict())
     if report.failed_code is not None:
         raise typer.Exit(1)
-
-
-def scheduler() -> None:
-    """Look at each source when it is due, until stopped. One at a time holds the lease; others refuse."""
-    import signal
-    import threading
-
-    from crawlers.schedule import run_scheduler
-    from monitor import log
-    from monitor.settings import load_settings
-
-    settings = load_settings()
-    log.configure(json=settings.log_json)
-    _engine().dispose()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run_scheduler(settings, stop)
 
 
 def _engine() -> Engine:

@@ -98,6 +98,29 @@ def one_source(found: Health, last: Sequence[CrawlRun], failed: Sequence[SeenUrl
     table(("Code", "Address", "Why"), reasons, "Every address gave something.")
 
 
+def coverage(found: Sequence[dict[str, Any]]) -> None:
+    """Print where we look and what we cannot see."""
+    words = {
+        "not_yet": "not looked at so far",
+        "not_now": "could not be looked at",
+        "not_allowed": "closed to us",
+    }
+    lines = [
+        (
+            one["name"],
+            words.get(one["seeing"], one["seeing"]),
+            "never" if one["looked_at"] is None else f"{one['looked_at']:%Y-%m-%d %H:%M} UTC",
+            span(one["every_s"]),
+            "not known" if one["lag_s"] is None else span(one["lag_s"]),
+            one["sees"],
+            one["blind_to"],
+        )
+        for one in found
+    ]
+    headings = ("Place", "", "Last looked", "Every", "Behind", "What we see", "What we cannot see")
+    table(headings, lines, "No sources. `likeness source add` adds one.")
+
+
 def report(name: str, said: dict[str, Any]) -> None:
     """Print what one crawl did."""
     typer.echo(

@@ -74,6 +74,8 @@ WORDS = {
     "reference.open": "opened a kept sample of yours, to read it with a new model",
     "samples.settled": "looked at the samples that you gave later",
     "session.end": "signed a browser out",
+    "search.add": "added something to look for",
+    "search.remove": "took away something to look for",
     "session.end_others": "signed every other browser out",
     "sighting.list": "opened the list of what was found",
     "sighting.open": "opened the page of something that was found",

@@ -25,7 +25,7 @@ from sqlalchemy import MetaData, Table, inspect
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 
-from enrollment import consent, delegates, given, references
+from enrollment import consent, delegates, given, references, search_terms
 from enrollment.audit_words import in_words, looks
 from enrollment.identity.verdict import State as Proof
 from enrollment.standing import Standing, is_cooling_off, shown_standing
@@ -101,6 +101,9 @@ def gathered(desk: Desk, subject_id: SubjectId) -> dict[str, Any]:
             "measurements": [] if hidden else _measurements(session, key, subject_id),
             "findings": _findings(session, desk, subject_id),
             "delegates": [_plain(asdict(one)) for one in delegates.listing(session, desk.keks, subject_id)],
+            "search_terms": [
+                _plain(asdict(one)) for one in search_terms.listing(session, desk.keks, subject_id)
+            ],
             "entrusted_to_you": [_plain(asdict(one)) for one in delegates.entrusted(session, subject_id)],
             "looks": [
                 {**_plain(asdict(one)), "in_words": in_words(one)} for one in looks(session, subject_id, now)

@@ -302,6 +302,12 @@ SCHEDULE: tuple[Rule, ...] = (
         "until you erase your account",
     ),
     Rule(
+        "search_terms",
+        "Names, handles and hashtags that you asked us to look for",
+        "to know where to look",
+        "until you take them away or erase your account; then they go at once",
+    ),
+    Rule(
         "unfinished",
         "Everything of an account that was not finished, or whose watch you stopped for good",
         "so that you can go on where you were",

@@ -29,8 +29,10 @@ from alerts import policy
 from alerts.interfaces import Watched
 from alerts.links import Links
 from alerts.web import Pages
+from crawlers.coverage import Coverage
 from crawlers.web import SourcePages
 from enrollment.gate import EnrolledGate
+from enrollment.interfaces import Place, Seeing
 from enrollment.lookups import Lookups
 from enrollment.web.frame import Frame
 from enrollment.web.routers import routers
@@ -176,6 +178,7 @@ def create_app(settings: Settings) -> FastAPI:
         sms_elsewhere=policy.sms_of_a_day,
     )
     gate = EnrolledGate(frame, Watched)
+        coverage=Coverage(engine, Place, Seeing),
     sightings = Pages(
         engine,
         keks,

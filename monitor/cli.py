@@ -47,6 +47,7 @@ VERBS = (
     "monitor.commands.scan",
     "monitor.commands.serve",
     "monitor.commands.tell",
+    "monitor.commands.watch",
     "monitor.commands.work",
     "monitor.commands.settings",
     "crawlers.cli",

@@ -76,6 +76,7 @@
     ├── VoteRefused               a held enrolment is decided already, or this operator voted on it
     ├── DelegateRefused           one's own address, or more people than may see at a time
     ├── NameInvalid               a name that is empty, too long, or made of what cannot be read
+    ├── TermInvalid               a name, handle or hashtag that cannot be looked for
     ├── FeedError                 what a partner sent is not taken
     │   ├── SignatureRefused      SignatureMissing, SignatureWrong, TimestampOutside, FeedKeyRevoked,
     │   │                         FeedKeyExpired
@@ -664,6 +665,12 @@ class NameInvalid(LikenessError):
     """A name that is empty, too long, or made of what cannot be read."""
 
     code = "name_invalid"
+
+
+class TermInvalid(LikenessError):
+    """A name, handle or hashtag that cannot be looked for, or one more than anybody may have."""
+
+    code = "term_invalid"
 
 
 class FeedError(LikenessError):

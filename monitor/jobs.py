@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from alerts.outbox import Told
+    from crawlers.interfaces import TermBook
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
@@ -106,6 +107,35 @@ def _watch(
             desk.join()
             renewal.close()
     return turn.is_due
+
+
+def run_watch(settings: Settings, stop: threading.Event) -> None:
+    """Start crawls as they fall due, until `stop` is set: the scheduler, joined with what people look for.
+
+    Without a key-encryption key it runs all the same, and hands on no names, handles or hashtags. Raises
+    ConfigError and LeaseLost as `run_scheduler`, and KeysError for a key that is there and wrong.
+    """
+    from crawlers.schedule import run_scheduler  # noqa: PLC0415 - a worker needs none of this
+
+    engine = open_ledger(settings)
+    try:
+        run_scheduler(settings, stop, term_book(settings, engine))
+    finally:
+        engine.dispose()
+
+
+def term_book(settings: Settings, engine: Engine) -> TermBook | None:
+    """Join crawlers and enrolment: give what opens the search terms, or None without a key for it."""
+    from crawlers.platforms.interfaces import Terms  # noqa: PLC0415 - as above
+    from enrollment.lookups import Lookups  # noqa: PLC0415 - as above
+    from enrollment.search_terms import EnrolledTerms  # noqa: PLC0415 - as above
+    from monitor.crypto import KeyEncryptionKeys  # noqa: PLC0415 - as above
+
+    if settings.kek is None and settings.kek_file is None:
+        log.info("no_search_terms", why="neither LIKENESS_KEK nor LIKENESS_KEK_FILE is set")
+        return None
+    keks = KeyEncryptionKeys.from_settings(settings)
+    return EnrolledTerms(engine, keks, Lookups(engine, keks), Terms)
 
 
 class _Either(threading.Event):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from enrollment.lookups import Lookups
     from enrollment.sessions import Person
+    from enrollment.interfaces import CoverageBook
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.settings import Settings
@@ -57,6 +58,7 @@ class Frame:
     engine: Engine
     keks: KeyEncryptionKeys
     blobs: BlobStore
+    `coverage` says where we look.
     settings: Settings
     lookups: Lookups
     secret: str = field(repr=False)
@@ -67,6 +69,7 @@ class Frame:
     def secure(self) -> bool:
         """Whether people reach the pages by HTTPS."""
         return self.settings.public_url.startswith("https:")
+    coverage: CoverageBook | None = None
 
     def person(self, request: Request) -> Person | None:
         """Say who asks, and note the visit; None where nobody is signed in."""

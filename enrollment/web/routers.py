@@ -8,12 +8,14 @@ from enrollment.web.account import AccountPages
 from enrollment.web.begin import BeginPages
 from enrollment.web.consent import ConsentPages
 from enrollment.web.contact import ContactPages
+from enrollment.web.coverage import CoveragePage
 from enrollment.web.delegates import DelegatePages
 from enrollment.web.guide import GuidePage
 from enrollment.web.leaving import LeavingPages
 from enrollment.web.proof import ProofPages
 from enrollment.web.review import ReviewPages
 from enrollment.web.samples import SamplePages
+from enrollment.web.search_terms import SearchTermPages
 from enrollment.web.second import SecondPages
 from enrollment.web.security import SecurityPages
 from enrollment.web.start import StartPages
@@ -37,4 +39,5 @@ def routers(frame: Frame) -> list[APIRouter]:
     ]
     rights = (AccountPages, ConsentPages, ContactPages, DelegatePages, LeavingPages, YouPages)
     pages += [kind(frame).router() for kind in rights]
+    pages += [CoveragePage(frame).router(), SearchTermPages(frame).router()]
     return [*pages, SamplePages(frame).router(), GuidePage(frame).router()]
