@@ -75,6 +75,7 @@ WORDS = {
     "samples.settled": "looked at the samples that you gave later",
     "session.end": "signed a browser out",
     "search.add": "added something to look for",
+    "search.list": "looked at what is searched for on your behalf",
     "search.remove": "took away something to look for",
     "session.end_others": "signed every other browser out",
     "sighting.list": "opened the list of what was found",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from enrollment import cli_proof, cli_review, cli_samples
+from enrollment import cli_proof, cli_review, cli_samples, cli_search
 from enrollment.cli_samples import (
     AsJson,
     FilesCommand,
@@ -33,6 +33,7 @@ app = typer.Typer(no_args_is_help=True)
 cli_samples.register(app)
 cli_review.register(app)
 cli_proof.register(app)
+cli_search.register(app)
 
 SHORT_ID = 8
 """Characters of an id in a list: enough to type, and enough to be the only one."""
