@@ -33,7 +33,7 @@ MOST_TOGETHER: Final = 64
 """Messages in one transaction: some tens of milliseconds, so that other writers hardly wait."""
 
 GATHER_S: Final = 0.02
-"""How long the first message of a lot waits for others: a transaction costs some milliseconds of the processor
+"""Seconds that the first message of a lot waits for others: a transaction costs milliseconds of the processor
 and a flush of the disk, whether it holds one message or fifty."""
 
 IDLE_S: Final = 2.0
