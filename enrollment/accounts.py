@@ -18,11 +18,11 @@ from sqlmodel import col, delete, select
 
 from enrollment import letter_words, letters, limits, sessions, subjects, tokens
 from enrollment.profiles import Profile, checked_email
-from enrollment.standing import Standing
-from enrollment.tables import Account, LoginUse
+from enrollment.standing import ENROLLED, Standing
+from enrollment.tables import Account, LoginUse, Subject
 from monitor import audit
 from monitor.db import reading, utc_now, writing
-from monitor.errors import ContactInvalid, EnrolmentClosed, LinkTooOld, LinkUsed
+from monitor.errors import ContactInvalid, EnrolmentClosed, LinkInvalid, LinkTooOld, LinkUsed
 from monitor.values import SubjectId
 
 if TYPE_CHECKING:
@@ -31,12 +31,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
+    from enrollment.letter_words import Words
     from enrollment.lookups import Lookups
     from enrollment.sessions import Person
     from monitor.crypto import KeyEncryptionKeys
 
 LINK_LASTS = timedelta(minutes=30)
 """How long a link opens. It arrives within a minute; a mailbox that is read by somebody else comes later."""
+
+INVITED_FOR = timedelta(days=7)
+"""How long the link of an operator's invitation opens: nobody waits for that letter, and some are away."""
 
 AGAIN_FOR = timedelta(days=7)
 """How long an old link still asks for a fresh one, to the same address."""
@@ -54,7 +58,8 @@ PER_NETWORK_HOUR = 60
 class Link:
     """What a link carries. `invited`: it may begin an account also where only the operator enrols.
 
-    `then` is the page that it leads to, or empty.
+    `then` is the page that it leads to, or empty. `subject_id` is whom an operator enrolled before and
+    invited: the link opens an account of theirs, and begins nobody new.
     """
 
     link_id: str
@@ -62,6 +67,7 @@ class Link:
     until: datetime
     invited: bool = False
     then: str = ""
+    subject_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +119,37 @@ class Accounts:
             )
 
     def ask_again(self, token: str, network: str) -> None:
-        """Write a letter to the address of an old link. Raises LinkInvalid where it is no link of ours."""
-        self.ask(self.read(token).email, network)
+        """Write a letter to the address of an old link. Raises LinkInvalid where it is no link of ours.
 
-    def url(self, email: str, *, lasts: timedelta, invited: bool = False, then: str = "") -> str:
+        Somebody who was invited and has not come yet is invited again.
+        """
+        link, now = self.read(token), self.now()
+        with reading(self.engine) as session:
+            invited = link.subject_id and self._is_invited(session, link)
+        if not invited:
+            self.ask(link.email, network)
+            return
+        sealer, words = (
+            letters.sealer_of(self.engine, self.keks),
+            self.invitation(link.subject_id, link.email),
+        )
+        with writing(self.engine) as session:
+            if self._is_allowed(session, link.email, network, now):
+                who = SubjectId(link.subject_id)
+                until = now + INVITED_FOR
+                letters.write(
+                    session, sealer, link.email, words, kind="link", now=now, subject_id=who, until=until
+                )
+
+    def invitation(self, subject_id: str, email: str) -> Words:
+        """Write the letter to somebody whom an operator enrolled, with a link that opens their account."""
+        return letter_words.invitation(
+            self.url(email, lasts=INVITED_FOR, subject_id=subject_id), INVITED_FOR.days
+        )
+
+    def url(
+        self, email: str, *, lasts: timedelta, invited: bool = False, then: str = "", subject_id: str = ""
+    ) -> str:
         """Make the address of a link that lets in whoever reads the mail of `email`, once."""
         content = {
             "id": secrets.token_hex(16),
@@ -124,6 +157,7 @@ class Accounts:
             "until": int((self.now() + lasts).timestamp()),
             "invited": invited,
             "then": then,
+            "subject": subject_id,
         }
         return f"{self.public_url.rstrip('/')}/enter/{tokens.made(self.secret, PURPOSE, content)}"
 
@@ -134,7 +168,9 @@ class Accounts:
         if self.now() >= until + AGAIN_FOR:
             msg = "this link is very old"
             raise LinkTooOld(msg)
-        return Link(found["id"], found["email"], until, found["invited"], found["then"])
+        return Link(
+            found["id"], found["email"], until, found["invited"], found["then"], found.get("subject", "")
+        )
 
     def enter(self, token: str, browser: str) -> Entered:
         """Use a link up and sign a browser in; at the first link of an address, begin its account.
@@ -165,7 +201,9 @@ class Accounts:
             session.add(LoginUse(id=link.link_id, expires_at=link.until + AGAIN_FOR))
             session.flush()
             subject_id = self._account_of(session, link.email)
-            if subject_id is None:
+            if subject_id is None and link.subject_id:
+                subject_id = self._attach(session, link, now)
+            elif subject_id is None:
                 subject_id = self._begin(session, link, now)
             cookie = sessions.begin(session, subject_id, browser, now)
             audit.record(session, "subject", "account.sign_in", subject_id, how="link")
@@ -183,6 +221,30 @@ class Accounts:
         session.flush()
         audit.record(session, "subject", "account.begin", subject_id)
         return subject_id
+
+    def _attach(self, session: Session, link: Link, now: datetime) -> SubjectId:
+        """Give an account to somebody whom an operator enrolled. It opens by the first second factor.
+
+        Raises LinkInvalid where nothing is left of what was invited.
+        """
+        subject_id = SubjectId(link.subject_id)
+        session.get(Subject, subject_id, with_for_update=True)
+        if not self._is_invited(session, link):
+            msg = "nobody is left whom this link is for"
+            raise LinkInvalid(msg)
+        lookup = self.lookups.email(link.email)
+        session.add(Account(subject_id=subject_id, email_lookup=lookup, seen_at=now, created_at=now))
+        session.flush()
+        audit.record(session, "subject", "account.begin", subject_id)
+        return subject_id
+
+    def _is_invited(self, session: Session, link: Link) -> bool:
+        """Say whether somebody enrolled still has this address, and no account."""
+        subject = session.get(Subject, link.subject_id)
+        if subject is None or subject.status not in ENROLLED or session.get(Account, subject.id) is not None:
+            return False
+        email = subjects.profile_of(session, self.keks, SubjectId(subject.id)).email
+        return bool(email) and email.casefold() == link.email.casefold()
 
     def _account_of(self, session: Session, email: str) -> SubjectId | None:
         query = select(Account.subject_id).where(Account.email_lookup == self.lookups.email(email))

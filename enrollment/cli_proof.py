@@ -1,4 +1,4 @@
-"""`likeness subject attest|reset-second`: an operator made sure in another way who somebody is."""
+"""`likeness subject attest|reset-second|invite`: an operator made sure in another way who somebody is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     app.command("attest")(attest)
     app.command("reset-second")(reset_second)
+    app.command("invite")(invite)
 
 
 def attest(
@@ -57,3 +58,35 @@ def reset_second(
     subject_id = resolve(ledger.engine, subject)
     forget_second_ways(ledger, subject_id, how, utc_now())
     typer.echo(f"Done: {subject_id} makes a new second way in at the next visit.")
+
+
+def invite(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The name in full, or the id or its first characters.")
+    ],
+) -> None:
+    """Invite somebody whom you enrolled to open a page of their own, by a letter to their e-mail address.
+
+    Nothing changes until they press the button behind its link, within a week. Their page opens when they
+    have made a passkey or given a number; from then on what was found is shown by that alone. Audited.
+    """
+    from enrollment.accounts import Accounts
+    from enrollment.inviting import find
+    from enrollment.inviting import invite as write
+    from enrollment.lookups import Lookups
+    from monitor.errors import ConfigError
+
+    settings, ledger = open_all()
+    if settings.link_secret is None:
+        msg = "LIKENESS_LINK_SECRET is missing: no link can be made without it"
+        raise ConfigError(msg, hint="Run this with the settings of the web process.")
+    accounts = Accounts(
+        ledger.engine,
+        ledger.keks,
+        Lookups(ledger.engine, ledger.keks),
+        settings.link_secret.get_secret_value(),
+        settings.public_url,
+        is_open=False,
+    )
+    email = write(accounts, ledger, find(ledger, name))
+    typer.echo(f"The invitation goes to {email} with the next round of letters.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from enrollment.standing import Standing
+from enrollment.standing import Standing, is_unopened
 from enrollment.subjects import profile_of
 from enrollment.tables import Account, Subject
 from monitor.db import reading
@@ -39,8 +39,9 @@ class EnrolledContacts(Generic[C]):
     def told_from(self, subject_id: SubjectId) -> datetime | None:
         """Say from when on a subject is told; None: not for now. Raises SubjectErased, NotFound.
 
-        Whoever an operator enrolled is told at once. Whoever came by the web form is told when the
-        cooling-off is over, and only while nothing stands against it: no pause, no proof that is overdue.
+        Whoever an operator enrolled is told at once, invited to an account or not. Whoever came by the web
+        form is told when the cooling-off is over, and only while nothing stands against it: no pause, no
+        proof that is overdue.
         """
         with reading(self._engine) as session:
             row = session.get(Subject, subject_id)
@@ -50,4 +51,6 @@ class EnrolledContacts(Generic[C]):
             if row.status != Standing.ACTIVE:
                 return None
             account = session.get(Account, subject_id)
-            return row.created_at if account is None else account.told_from
+            if account is None or is_unopened(row.status, account):
+                return row.created_at
+            return account.told_from

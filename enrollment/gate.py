@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from enrollment import delegates, sessions
-from enrollment.standing import Standing, is_cooling_off
+from enrollment.standing import Standing, is_cooling_off, is_unopened
 from enrollment.subjects import profile_of
 from enrollment.tables import Account, Subject
 from monitor.db import reading, writing
@@ -42,9 +42,10 @@ class EnrolledGate(Generic[W]):
     make: Callable[[SubjectId, str], W]
 
     def guards(self, subject_id: SubjectId) -> bool:
-        """Say whether this subject has a sign-in of their own."""
+        """Say whether this subject has a sign-in of their own, and has used it to the end once."""
         with reading(self.frame.engine) as session:
-            return session.get(Account, subject_id) is not None
+            row, account = session.get(Subject, subject_id), session.get(Account, subject_id)
+            return account is not None and not (row is not None and is_unopened(row.status, account))
 
     def admit(self, request: Request, subject_id: SubjectId) -> str:
         """Let a browser see the findings of a subject; give who looks. Raises SignInNeeded, NotFound."""

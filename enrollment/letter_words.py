@@ -84,6 +84,24 @@ def nothing_here() -> Words:
     )
 
 
+def invitation(url: str, days: int) -> Words:
+    """Write the letter to somebody whom an operator enrolled: there is a page for them, if they want it."""
+    return letter(
+        (
+            "there is a page for you with us, if you want it. On it you see what we keep, and change it.",
+            "To open it you make a passkey, or give a mobile number. After that only you come in.",
+        ),
+        button=Button("Go on", url),
+        after=(
+            (
+                f"The link works once, within {days} days, in any browser. Please do not pass it on: "
+                "whoever opens it comes in."
+            ),
+            "You need not do anything. Without the link all stays as it is.",
+        ),
+    )
+
+
 def way_changed(what: str) -> Words:
     """Write the letter that says which way in was added or removed."""
     return letter(

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, delete, select
 
-from enrollment.tables import Account, Passkey, WebSession
+from enrollment.standing import is_unopened
+from enrollment.tables import Account, Passkey, Subject, WebSession
+from monitor import audit
 from monitor.values import SubjectId
 
 if TYPE_CHECKING:
@@ -100,8 +102,12 @@ def note(session: Session, person: Person, now: datetime) -> None:
 
 
 def show_second(session: Session, person: Person, now: datetime) -> None:
-    """Note that a second factor was shown in this session."""
+    """Note that a second factor was shown in this session. The first one of somebody invited opens the page."""
     session.get_one(WebSession, person.session_id).second_at = now
+    account, subject = session.get(Account, person.subject_id), session.get(Subject, person.subject_id)
+    if account is not None and subject is not None and is_unopened(subject.status, account):
+        account.told_from = now
+        audit.record(session, "subject", "account.open", person.subject_id)
 
 
 def has_second(session: Session, subject_id: SubjectId) -> bool:

@@ -51,6 +51,20 @@ UNTOLD = frozenset(
 """Actions of the audit that would say whether somebody was held: shown after the cooling-off only."""
 
 
+ENROLLED = frozenset({Standing.ACTIVE, Standing.PAUSED, Standing.LAPSED})
+"""Who is let in: they proved who they are, or an operator checked it."""
+
+
+def is_unopened(standing: str, account: Account | None) -> bool:
+    """Say whether an operator enrolled somebody who then came by an invitation, with no second factor yet.
+
+    Whoever came by the web form has pressed the last button, so that their account says from when on they
+    are told. Until the first second factor an invited one's page stays shut, and messages and their links go
+    on as they did before the invitation.
+    """
+    return account is not None and account.told_from is None and standing in ENROLLED
+
+
 def is_cooling_off(account: Account | None, now: datetime) -> bool:
     """Say whether somebody pressed the last button, and their cooling-off is not over."""
     return account is not None and account.told_from is not None and now < account.told_from

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from enrollment import letters, limits
 from enrollment.letter_words import Words, letter
-from enrollment.standing import Standing
+from enrollment.standing import ENROLLED
 from enrollment.subjects import profile_of
 from enrollment.tables import Account, Subject
 from monitor import audit
@@ -33,9 +33,6 @@ MOST_A_DAY = 3
 """Warnings to one person in a day, whoever came. The next one says nothing that the first did not."""
 
 KIND = "warning"
-
-ENROLLED = frozenset({Standing.ACTIVE, Standing.PAUSED, Standing.LAPSED})
-"""Who has proved who they are, or was enrolled by an operator who checked it."""
 
 THINGS = {Modality.FACE: "a face", Modality.VOICE: "a voice"}
 

@@ -60,7 +60,7 @@
     │   ├── LinkTooOld
     │   └── LinkUsed
     ├── EnrolmentClosed           only the operator enrols here, and nobody has this address
-    ├── AccountThere           somebody to be invited has an account already
+    ├── AccountThere              somebody to be invited has an account already
     ├── TooOften                  asked more often than is allowed: later again
     ├── CodeInvalid               a code is wrong, too old, or was tried too often
     ├── PasskeyInvalid            a passkey could not be made or shown

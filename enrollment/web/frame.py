@@ -13,7 +13,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from enrollment import sessions
+from enrollment.standing import is_unopened
 from enrollment.steps import TITLES, Progress, progress_of
+from enrollment.tables import Account, Subject
 from monitor import subject_keys
 from monitor.crypto import Context, seal, unseal
 from monitor.db import reading, utc_now, writing
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlmodel import Session
 
+    from enrollment.interfaces import CoverageBook
     from enrollment.lookups import Lookups
     from enrollment.sessions import Person
-    from enrollment.interfaces import CoverageBook
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.settings import Settings
@@ -42,6 +44,9 @@ SECURE_COOKIE = "__Host-session"
 SIGN_IN = "/enrol"
 """Where somebody without a session begins."""
 
+OPENING = ("/account/security", "/account/passkeys", "/account/phone", "/account/second", "/account/sessions")
+"""Where somebody who was invited gets their first second factor; the first one is where they are led."""
+
 
 def nothing_elsewhere(_session: Session, _now: datetime) -> int:
     """Count no text messages but our own."""
@@ -53,23 +58,23 @@ class Frame:
     """What the pages work with. `secret` seals links; `now` is the clock.
 
     `sms_elsewhere` counts the text messages of 24 hours that others sent: all share one spend cap.
+    `coverage` says where we look.
     """
 
     engine: Engine
     keks: KeyEncryptionKeys
     blobs: BlobStore
-    `coverage` says where we look.
     settings: Settings
     lookups: Lookups
     secret: str = field(repr=False)
     now: Callable[[], datetime] = utc_now
     sms_elsewhere: Callable[[Session, datetime], int] = nothing_elsewhere
+    coverage: CoverageBook | None = None
 
     @property
     def secure(self) -> bool:
         """Whether people reach the pages by HTTPS."""
         return self.settings.public_url.startswith("https:")
-    coverage: CoverageBook | None = None
 
     def person(self, request: Request) -> Person | None:
         """Say who asks, and note the visit; None where nobody is signed in."""
@@ -87,10 +92,18 @@ class Frame:
         person = self.person(request)
         if person is None:
             raise SignInNeeded(SIGN_IN)
+        if not request.url.path.startswith(OPENING) and self.is_unopened(person):
+            raise SignInNeeded(OPENING[0])
         if second and not person.second:
             second_factor = f"/account/second?then={quote(request.url.path)}"
             raise SignInNeeded(second_factor)
         return person
+
+    def is_unopened(self, person: Person) -> bool:
+        """Say whether this is somebody invited who has shown no second factor yet: their page is shut."""
+        with reading(self.engine) as session:
+            row, account = session.get(Subject, person.subject_id), session.get(Account, person.subject_id)
+            return row is not None and is_unopened(row.status, account)
 
     def changing(self, request: Request, *, second: bool = False) -> Person:
         """Say who asks for a change by a form of ours. Raises SignInNeeded, LinkInvalid."""

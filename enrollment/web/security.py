@@ -224,6 +224,7 @@ class SecurityPages:
             progress=frame.progress(person) if step else None,
             step=Step.SAFETY,
             ways=ways,
+            first=not step and frame.is_unopened(person),
             may_change=person.second or not ways.count,
             passkeys=self._ways.passkeys is not None,
             countries=phone.country_names(self._ways.phones.countries),
