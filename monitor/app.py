@@ -45,6 +45,7 @@ from monitor.db import reading, utc_now
 from monitor.errors import KeysError, LikenessError, LinkInvalid, NotFound, SignInNeeded, SubjectErased
 from monitor.ml.weights import entries
 from monitor.operator import OperatorPages
+from monitor.partners.page import FeedPages
 from monitor.settings import Settings, load_settings
 from monitor.switching import in_force
 from monitor.tables import Lease
@@ -168,6 +169,7 @@ def create_app(settings: Settings) -> FastAPI:
         operators = OperatorPages(engine, settings)
         app.include_router(operators.router())
         app.include_router(SourcePages(engine, operators.let_in).router())
+        app.include_router(FeedPages(engine, operators.let_in).router())
     frame = Frame(
         engine,
         keks,
@@ -176,9 +178,9 @@ def create_app(settings: Settings) -> FastAPI:
         Lookups(engine, keks),
         links.secret,
         sms_elsewhere=policy.sms_of_a_day,
+        coverage=Coverage(engine, Place, Seeing),
     )
     gate = EnrolledGate(frame, Watched)
-        coverage=Coverage(engine, Place, Seeing),
     sightings = Pages(
         engine,
         keks,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "an-operators-token-of-the-tests-0123456789"
-PATHS = ("/metrics", "/operator/budget", "/operator/sources")
+PATHS = ("/metrics", "/operator/budget", "/operator/sources", "/operator/feeds")
 
 
 def basic(password: str, name: str = "prometheus") -> dict[str, str]:
