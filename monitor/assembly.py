@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.ml.interfaces import Pack
-    from monitor.pipeline import Tools
     from monitor.settings import Settings
     from monitor.sides import Side
+    from monitor.tools import Tools
 
 MEBIBYTE = 2**20
 
@@ -41,10 +41,11 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     import cv2  # noqa: PLC0415 - half a second that a process without models does not spend
 
     from monitor.budget import Dial, halves_of  # noqa: PLC0415
+    from monitor.copies import CopyIndex  # noqa: PLC0415
     from monitor.gallery import Gallery, models_of  # noqa: PLC0415
     from monitor.ml.packs import load_pack  # noqa: PLC0415
-    from monitor.pipeline import Tools  # noqa: PLC0415
     from monitor.stages.decode import Decoder  # noqa: PLC0415
+    from monitor.tools import Tools  # noqa: PLC0415
 
     cv2.setNumThreads(1)  # items run side by side; a resize that takes every core takes them from others
     with contextlib.ExitStack() as held:
@@ -63,6 +64,7 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
             decoder=decoder,
             dial=held.enter_context(Dial(engine, halves_of(pack))),
             keep_original_bytes=settings.keep_original_mb * MEBIBYTE,
+            copies=CopyIndex(engine),
             older=tuple(
                 held.enter_context(_older(elder, settings, engine, keks, pack))
                 for elder in _elders(settings, engine, pack)

@@ -86,13 +86,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What is written on an item at the end of a look."""
+    """What is written on an item at the end of a look. `copy_of`: the item whose look served for it."""
 
     gallery_seq: int
     faces_seen: int
     turns_seen: int
     not_looked: str | None
     perceptual_hash: str | None
+    copy_of: MediaId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,7 @@ _CLEAN: dict[str, Any] = {
 
 _DONE: dict[str, Any] = {"state": "done", "blob_id": None, **_CLEAN}
 
-_SEEN = ("gallery_seq", "faces_seen", "turns_seen", "not_looked", "perceptual_hash", "done_at")
+_SEEN = ("gallery_seq", "faces_seen", "turns_seen", "not_looked", "perceptual_hash", "copy_of", "done_at")
 
 _END = (
     update(MediaItem.__table__)  # type: ignore[attr-defined]  # SQLModel sets it on every table
@@ -327,6 +328,7 @@ def _looked(looked: Looked, now: datetime) -> dict[str, Any]:
         "turns_seen": looked.turns_seen,
         "not_looked": looked.not_looked,
         "perceptual_hash": looked.perceptual_hash,
+        "copy_of": looked.copy_of,
         "done_at": now,
     }
 

@@ -23,15 +23,16 @@ from monitor import log as logs
 from monitor.claims import Hold
 from monitor.errors import LeaseLost, StorageFull
 from monitor.neighbours import groups
-from monitor.pipeline import begin, forget, look
+from monitor.pipeline import begin, look
 from monitor.stages.decoding_shared import MOST_TOGETHER, SHARED_BYTES
+from monitor.tools import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.claims import Work
-    from monitor.pipeline import Tools
     from monitor.progress import Begun, Outcome
+    from monitor.tools import Tools
 
 IDLE_S = 0.25
 """How long an empty queue is left alone before it is asked again."""

@@ -73,6 +73,18 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """How the one face of a picture looks in it, so that copies of the picture need no second look.
+
+    `landmarks` are five points (x, y) as parts of the picture's width and height, `close_up` is hex of
+    stages/marks.close_up.
+    """
+
+    landmarks: tuple[tuple[float, float], ...]
+    close_up: str
+
+
+@dataclass(frozen=True, slots=True)
 class FindingDetail:
     """What was found, in full. It is stored only sealed with the subject's key.
 
@@ -80,7 +92,7 @@ class FindingDetail:
     seen and heard. `copy_marks` are hex hashes of the matched face in its surroundings (stages/marks.py; see
     `same_picture`), empty for a finding by voice alone. Margins are distances to the second-best subject.
     `llr` is the natural logarithm of the likelihood ratio of all that was counted together, 0 where the pack
-    has no calibration.
+    has no calibration. `shown` is there where the item is a picture of this face and no other.
     """
 
     kind: MediaKind
@@ -98,6 +110,7 @@ class FindingDetail:
     llr: float = 0.0
     agreement: Agreement = Agreement.ALONE
     limits: tuple[Limit, ...] = ()
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
-    from monitor.pipeline import Tools
     from monitor.progress import Outcome
     from monitor.settings import Settings
     from monitor.stages.decode import Decoder
+    from monitor.tools import Tools
 
     Tell = Callable[[], Told]
 

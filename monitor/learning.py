@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from monitor.ml.interfaces import Pack
-    from monitor.pipeline import Tools
+    from monitor.tools import Tools
     from monitor.values import ClipInfo, CouldNotLook, Frame, ModelId
 
 AT_ONCE = 5

@@ -7,71 +7,51 @@ Whatever goes wrong with one item ends that item and nothing else.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor import claims, findings, subject_keys
+from monitor import claims, findings
 from monitor import log as logs
 from monitor.claims import Ending, Hold, Looked, Timing, Work
-from monitor.crypto import Context, seal
-from monitor.db import reading, writing
-from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, StorageError, SubjectErased
-from monitor.findings import Draft, FindingDetail, KeptBlob, Limit
+from monitor.copies import recognise
+from monitor.db import writing
+from monitor.drafting import Seen, draft, draft_copy, finding_model, take_back
+from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, SubjectErased
 from monitor.intake import WHOLE_BYTES, opened
 from monitor.ml.synthetic.declared import assess
 from monitor.progress import Begun, Outcome, Run
-from monitor.sides import Side, alive_on
+from monitor.sides import alive_on
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
-from monitor.stages.evidence import Exhibit, evidence
-from monitor.stages.marks import copy_marks
 from monitor.stages.match import match
 from monitor.stages.score import score
 from monitor.stages.second_look import look_again
-from monitor.values import BlobId, FindingId, MediaId, Modality, ModelId, Span, SubjectId, pieces_of
+from monitor.tables import MediaHash
+from monitor.tools import forget
+from monitor.values import FindingId, MediaId, MediaKind, Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Engine
+    import numpy as np
+    from numpy.typing import NDArray
 
-    from monitor.blobs import BlobStore
-    from monitor.budget import Dial
-    from monitor.crypto import IntakeOpener, KeyEncryptionKeys
-    from monitor.gallery import Gallery
-    from monitor.ml.interfaces import Pack, Thresholds
-    from monitor.stages.decode import Decoder, Room
+    from monitor.copies import Known
+    from monitor.drafting import Drafts
+    from monitor.ml.interfaces import Pack
+    from monitor.sides import Side
+    from monitor.stages.decode import Room
     from monitor.stages.match import Matched
-    from monitor.values import Appearances, Candidate, Probe, Verdict
+    from monitor.tools import Tools
+    from monitor.values import Appearances, BlobId, Probe, SyntheticAssessment
 
 GALLERY_WAIT_S = 2.0
 """An item that met a gallery that was not ready is taken up again after this long."""
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """Everything that a look needs, safe to share between threads."""
-
-    engine: Engine
-    keks: KeyEncryptionKeys
-    opener: IntakeOpener
-    blobs: BlobStore
-    pack: Pack
-    gallery: Gallery
-    decoder: Decoder
-    dial: Dial
-    keep_original_bytes: int
-    older: tuple[Side, ...] = ()
-
-    @property
-    def sides(self) -> tuple[Side, ...]:
-        """What is looked with: the pack in force, then older ones by which somebody is still known."""
-        return (Side(self.pack, self.gallery, self.dial), *self.older)
 
 
 def process(media_id: MediaId, tools: Tools, owner: str) -> Outcome:
@@ -112,10 +92,14 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
         # 3  decode: the child process has been at work since `begin`; frames come as they are read
         work, clip = run.ready()
         with clip:
+            picture, synthetic = run.picture(clip), assess(clip.signals)
+            # 3b  a picture that was told of before is known by its looks, and not looked at again
+            known = _known(picture, synthetic, tools)
+            if known is not None:
+                return _attached(run, known, clip.perceptual_hash, tools)
             # 4  detect: tracks of faces, turns of speech
             with run.step("detect"):
                 appearances = detect(run.timed(clip), tools.pack)
-            synthetic = assess(clip.signals)
             perceptual_hash = clip.perceptual_hash
         # 5  embed: vectors that live until the end of this function
         with run.step("embed"):
@@ -134,14 +118,9 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
         # 8, 9  evidence and finding, with the end of the item, in one transaction
         looked = _looked(appearances, gallery_seq, perceptual_hash)
         with run.step("evidence"):
-            drafts = _drafts(verdicts, _Seen(work, appearances, perceptual_hash), tools)
-        if end_later and not drafts.drafts:
-            ending = Ending(begun.hold, work.blob_id, looked, tuple(run.timings))
-            return run.outcome("done", looked=looked, ending=ending)
-        found = _finish(run, drafts, looked, tools)
-        # 10  forget: of a non-match nothing is kept but its digest
-        forget(tools.blobs, work.blob_id)
-        return run.outcome("done", findings=found, looked=looked)
+            drafts = draft(verdicts, Seen(work, appearances, perceptual_hash, picture), tools)
+        # 10  end, and forget: of a non-match nothing is kept but its digest
+        return _end(run, drafts, looked, tools, end_later=end_later)
     except LeaseLost:
         return run.outcome("lost")
     except GalleryNotReady:
@@ -155,35 +134,6 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
         return _failed(run, LikenessError(f"an unforeseen {type(exc).__name__} in {run.stage}"), tools)
     finally:
         begun.abandon()
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What evidence and detail say of the item."""
-
-    work: Work
-    appearances: Appearances
-    perceptual_hash: str | None
-
-
-@dataclass(slots=True)
-class _Drafts:
-    """Findings about to be written, and the blobs that were put for them."""
-
-    drafts: list[Draft] = field(default_factory=list)
-    put: list[BlobId] = field(default_factory=list)
-
-
-def finding_model(pack: Pack) -> ModelId:
-    """Name the models that a finding is by: all recognisers of the pack, matched or not."""
-    parts = [half.recogniser.model_id for half in (pack.faces, pack.voices) if half is not None]
-    return ModelId("+".join(parts))
-
-
-def _thresholds(side: Side, subject_id: SubjectId) -> dict[Modality, Thresholds]:
-    """Give the thresholds in force for one subject, of each modality that the pack compares."""
-    halves = {Modality.FACE: side.pack.faces, Modality.VOICE: side.pack.voices}
-    return {modality: side.dial.of(modality, subject_id) for modality, half in halves.items() if half}
 
 
 def _embed(appearances: Appearances, sides: Sequence[Side]) -> list[tuple[Probe, ...]]:
@@ -221,81 +171,39 @@ def _looked(appearances: Appearances, gallery_seq: int, perceptual_hash: str | N
     )
 
 
-def _drafts(verdicts: Sequence[tuple[Side, Verdict]], seen: _Seen, tools: Tools) -> _Drafts:
-    """Put evidence together for every verdict that is news; keep the original for its subject if small."""
-    result = _Drafts()
-    if not verdicts:
-        return result
-    with reading(tools.engine) as session:
-        origins = findings.origins_of(session, seen.work.media_id)
-        by = [(side, verdict, finding_model(side.pack)) for side, verdict in verdicts]
-        news = [one for one in by if findings.is_news(session, seen.work.media_id, one[1], one[2])]
-    exhibit = Exhibit(
-        seen.work.sha256,
-        seen.perceptual_hash,
-        seen.work.kind.value,
-        seen.work.size_bytes,
-        origins,
-        seen.appearances.not_looked,
-    )
-    try:
-        for side, verdict, model_id in news:
-            kept = _keep_original(verdict.subject_id, seen.work, tools, result)
-            thresholds = _thresholds(side, verdict.subject_id)
-            proof = evidence(verdict, exhibit, thresholds, kept.blob_id if kept else None)
-            detail = _detail(verdict, seen, thresholds)
-            result.drafts.append(
-                Draft(verdict.subject_id, seen.work.media_id, model_id, verdict.band, detail, proof, kept)
-            )
-    except BaseException:
-        _take_back(result, tools.blobs)
-        raise
-    return result
+def _known(
+    picture: NDArray[np.uint8] | None, synthetic: SyntheticAssessment, tools: Tools
+) -> Known | None:
+    """Look for the picture of which this is a copy that says the same of its making.
 
-
-def _keep_original(subject_id: SubjectId, work: Work, tools: Tools, result: _Drafts) -> KeptBlob | None:
-    if work.size_bytes > tools.keep_original_bytes:
+    Where two packs are in force, everything is looked at.
+    """
+    if picture is None or tools.copies is None or tools.older:
         return None
-    data = b"".join(opened(work.blob_id, work.sha256, tools.blobs, tools.opener))
-    try:
-        with reading(tools.engine) as session:
-            key = subject_keys.key_of(session, tools.keks, subject_id)
-    except SubjectErased:
-        return None
-    sealed = seal(key, data, Context(subject_id, work.media_id, "original"))
-    blob_id = tools.blobs.put(sealed)
-    result.put.append(blob_id)
-    return KeptBlob(blob_id, len(sealed))
+    known = recognise(picture, tools.copies, tools.engine, tools.keks, finding_model(tools.pack))
+    return known if known is not None and known.view.detail.synthetic == synthetic else None
 
 
-def _detail(verdict: Verdict, seen: _Seen, thresholds: Mapping[Modality, Thresholds]) -> FindingDetail:
-    face, voice = next(iter(verdict.face), None), next(iter(verdict.voice), None)
-    return FindingDetail(
-        kind=seen.work.kind,
-        face_score=face.score if face else None,
-        voice_score=voice.score if voice else None,
-        face_spans=_spans(verdict.face),
-        voice_spans=_spans(verdict.voice),
-        synthetic=verdict.synthetic,
-        reasons=verdict.reasons,
-        against=verdict.against,
-        not_looked=seen.appearances.not_looked,
-        copy_marks=copy_marks(verdict.face),
-        face_margin=face.margin if face else None,
-        voice_margin=voice.margin if voice else None,
-        llr=verdict.llr,
-        agreement=verdict.agreement,
-        limits=tuple(Limit(m, t.alert, t.review, t.source) for m, t in thresholds.items()),
-    )
+def _attached(run: Run, known: Known, perceptual_hash: str | None, tools: Tools) -> Outcome:
+    """End a copy with the finding of the picture that it is a copy of."""
+    work, _ = run.ready()
+    with run.step("evidence"):
+        drafts = draft_copy(known, work, perceptual_hash, tools)
+    looked = Looked(known.gallery_seq, 1, 0, None, perceptual_hash, known.media_id)
+    return _end(run, drafts, looked, tools)
 
 
-def _spans(candidates: Sequence[Candidate]) -> tuple[Span, ...]:
-    """Give the seconds at which these are seen or heard, in order: of a voice every piece by itself."""
-    found = {span for c in candidates for span in pieces_of(c.appearance)}
-    return tuple(sorted(found, key=lambda s: (s.start_s, s.end_s)))
+def _end(run: Run, drafts: Drafts, looked: Looked, tools: Tools, *, end_later: bool = False) -> Outcome:
+    work, _ = run.ready()
+    if end_later and not drafts.drafts:
+        ending = Ending(run.begun.hold, work.blob_id, looked, tuple(run.timings))
+        return run.outcome("done", looked=looked, ending=ending)
+    found = _finish(run, drafts, looked, tools)
+    forget(tools.blobs, work.blob_id)
+    return run.outcome("done", findings=found, looked=looked)
 
 
-def _finish(run: Run, drafts: _Drafts, looked: Looked, tools: Tools) -> tuple[FindingId, ...]:
+def _finish(run: Run, drafts: Drafts, looked: Looked, tools: Tools) -> tuple[FindingId, ...]:
     """Write all findings with their evidence and end the item, or nothing of it."""
     found: list[FindingId] = []
     written: set[BlobId] = set()
@@ -309,11 +217,15 @@ def _finish(run: Run, drafts: _Drafts, looked: Looked, tools: Tools) -> tuple[Fi
                 if finding_id is not None:
                     found.append(finding_id)
                     written |= {draft.original.blob_id} if draft.original else set()
+            if drafts.picture_hash is not None and found:
+                media_id = run.begun.hold.media_id
+                row = MediaHash(media_id=media_id, kind=MediaKind.IMAGE.value, hash=drafts.picture_hash)
+                session.add(row)
             claims.finish(session, run.begun.hold, looked, run.timings)
     except BaseException:
-        _take_back(drafts, tools.blobs)
+        take_back(drafts, tools.blobs)
         raise
-    _take_back(drafts, tools.blobs, but=written)
+    take_back(drafts, tools.blobs, but=written)
     return tuple(found)
 
 
@@ -335,17 +247,3 @@ def _failed(run: Run, error: LikenessError, tools: Tools) -> Outcome:
     except LeaseLost:
         return run.outcome("lost")
     return run.outcome("failed", code=error.code)
-
-
-def _take_back(drafts: _Drafts, blobs: BlobStore, but: Collection[BlobId] = ()) -> None:
-    for blob_id in drafts.put:
-        if blob_id not in but:
-            forget(blobs, blob_id)
-
-
-def forget(blobs: BlobStore, blob_id: BlobId) -> None:
-    """Delete bytes that no row names any more; what a failing disk leaves behind `jobs.sweep` takes later."""
-    try:
-        blobs.delete(blob_id)
-    except StorageError as exc:
-        log.warning("blob_not_deleted", blob_id=blob_id, code=exc.code)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from monitor import claims
 from monitor.claims import NEXT_STAGE, Timing
 from monitor.errors import LeaseLost
+from monitor.values import MediaKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from sqlalchemy import Engine
 
     from monitor.claims import Ending, Hold, Looked, Work
@@ -103,6 +106,12 @@ class Run:
             self.stage = before
         finally:
             self._decoding += time.perf_counter() - began
+
+    def picture(self, clip: Clip) -> NDArray[np.uint8] | None:
+        """Give the pixels of a still picture, (h, w, 3) uint8; None of anything that moves or sounds."""
+        with self.decoding():
+            frame = clip.first() if clip.info.kind is MediaKind.IMAGE else None
+        return None if frame is None else frame.rgb
 
     def timed(self, clip: Clip) -> TimedClip:
         """Wrap a clip so that waiting for it is counted as decoding."""

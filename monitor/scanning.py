@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.findings import FindingView
-    from monitor.pipeline import Tools
+    from monitor.tools import Tools
 
 AHEAD = 64
 """Files put in before the first of them is looked at: enough to keep every thread busy."""

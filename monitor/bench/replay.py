@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.ml.interfaces import Pack
-    from monitor.pipeline import Tools
     from monitor.stages.decode import Clip
+    from monitor.tools import Tools
     from monitor.values import DetectedFace, Sound, Span
 
 MOST_RECORDED: Final = 3 * 2**30

@@ -135,6 +135,7 @@ class Clip:
         self._signals: tuple[SyntheticSignal, ...] = ()
         self._sound: Sound | None = None
         self._frames = 0
+        self._held: Frame | None = None
         self._ended = False
         self._failed: MediaError | None = None
 
@@ -164,9 +165,18 @@ class Clip:
         note = self.info.note
         return (CouldNotLook("clip", "partly_decoded", note),) if note else ()
 
+    def first(self) -> Frame | None:
+        """Give the first frame, which `frames` will give again; None where there is none."""
+        if self._held is None and self._frames == 0:
+            self._held = next(self.frames(), None)
+        return self._held
+
     def frames(self) -> Iterator[Frame]:
         """Give the frames in order of time, as the child decodes them. A second call gives the rest."""
         _ = self.info
+        held, self._held = self._held, None
+        if held is not None:
+            yield held
         while not self._ended:
             frame = self._next()
             if frame is not None:

@@ -78,7 +78,7 @@ def evidence(
         "nonce": secrets.token_hex(16),  # so that nobody can guess a record and compare digests
         "subject_id": verdict.subject_id,
         "band": verdict.band,
-        "media": _media(exhibit),
+        "media": media_of(exhibit),
         "original": original,
         "thresholds": {m.value: _limits(t) for m, t in thresholds.items()},
         "llr": round(verdict.llr, 4),
@@ -108,7 +108,8 @@ def crop_of(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId) ->
     return base64.b64decode(crops[0]["jpeg"]) if crops else None
 
 
-def _media(exhibit: Exhibit) -> dict[str, Any]:
+def media_of(exhibit: Exhibit) -> dict[str, Any]:
+    """Say what the item is and where it was seen, as evidence does."""
     return {
         "sha256": exhibit.sha256,
         "perceptual_hash": exhibit.perceptual_hash,

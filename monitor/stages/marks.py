@@ -42,11 +42,13 @@ def copy_marks(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(mark(one) for cut in cuts for one in (cut, cut[:, ::-1]))
 
 
-def upright(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+def upright(
+    rgb: NDArray[np.uint8], landmarks: NDArray[np.float32], widen: float = WIDEN
+) -> NDArray[np.uint8]:
     """Cut a face with its surroundings: (112, 112, 3) uint8. Beyond the picture's edge its edge goes on."""
-    matrix = similarity(landmarks) / WIDEN
+    matrix = similarity(landmarks) / widen
     centre = (SIDE - 1) / 2
-    matrix[:, 2] += centre - centre / WIDEN
+    matrix[:, 2] += centre - centre / widen
     shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if shrink < 0.5:  # average over pixels that would be skipped, around the face alone
         rgb, corner = _around(rgb, matrix)
@@ -75,3 +77,38 @@ def mark(cut: NDArray[np.uint8]) -> str:
     cells = cv2.resize(grey, (GRID + 1, GRID + 1), interpolation=cv2.INTER_AREA)
     across, down = cells[:-1, 1:] > cells[:-1, :-1], cells[1:, :-1] > cells[:-1, :-1]
     return np.packbits(np.concatenate([across.ravel(), down.ravel()])).tobytes().hex()
+
+
+CLOSE = 28
+"""Pixels a side of a close-up: coarser than JPEG's blocks on a face of 112, finer than an eye."""
+
+CELL = 4
+"""Pixels a side of the parts of a close-up that are compared, so that a change of the mouth alone counts."""
+
+CHANGED = 0.03
+"""Mean square difference of one part of two close-ups, each of variance 1, from which a face is another one.
+
+Measured 2026-11 on 99 pictures of LFW. Unchanged: JPEG q90 to q20 at most 0.007, one and a half times as
+large 0.011, half as large 0.027 (median), darker by a gamma of 0.8 0.016 (median). Changed: another face
+cloned in from 0.37, feathered in from 0.13, another mouth alone from 0.042. What is above is looked at.
+"""
+
+
+def close_up(rgb: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> bytes:
+    """Cut a face alone, small and grey: CLOSE x CLOSE bytes. It is the subject's own, and kept sealed."""
+    cut = upright(rgb, landmarks, widen=1.0)
+    grey = cv2.GaussianBlur(cv2.cvtColor(cut, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
+    return bytes(cv2.resize(grey, (CLOSE, CLOSE), interpolation=cv2.INTER_AREA).data)
+
+
+def change(one: bytes, other: bytes) -> float:
+    """Say how far the most different parts of two close-ups are apart: 0 for the same, see CHANGED."""
+    squares = (_evened(one) - _evened(other)) ** 2
+    cells = squares.reshape(CLOSE // CELL, CELL, CLOSE // CELL, CELL).mean(axis=(1, 3))
+    return float(cells.max())
+
+
+def _evened(close: bytes) -> NDArray[np.float64]:
+    grey = np.frombuffer(close, np.uint8).astype(np.float64).reshape(CLOSE, CLOSE)
+    evened: NDArray[np.float64] = (grey - grey.mean()) / (grey.std() + 1e-6)
+    return evened

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from monitor.budget import Half
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
-    from monitor.pipeline import Tools
+    from monitor.tools import Tools
 
 NOW = utc_now()
 HALF = scores.half()

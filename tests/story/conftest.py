@@ -15,15 +15,17 @@ from sqlmodel import select
 from monitor import claims, findings, subject_keys
 from monitor.blobs import BlobStore
 from monitor.budget import Dial, halves_of
+from monitor.copies import CopyIndex
 from monitor.crew import Crew
 from monitor.db import reading, utc_now, writing
 from monitor.gallery import Gallery, add_template, models_of
 from monitor.intake import Door, submit
-from monitor.pipeline import Tools, process
+from monitor.pipeline import process
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
 from monitor.tables import Finding, MediaItem
+from monitor.tools import Tools
 from monitor.values import FindingId, MediaId, Origin, OriginKind, SubjectId
 
 if TYPE_CHECKING:
@@ -150,5 +152,6 @@ def running(
             decoder,
             dial,
             keep_original_bytes=2**20,
+            copies=CopyIndex(engine),
         )
         yield Watch(tools, Door(engine, blobs, subject_keys.intake_sealer(engine), 2**28))

@@ -30,9 +30,10 @@ def test_pictures_of_different_origins_never_share_a_child(
     children: list[set[str]] = []
     line = Decoder._line
 
-    def spied(self: Decoder, data: bytes, job: Job) -> Line:
+    def spied(self: Decoder, pieces: tuple[bytes, ...], job: Job, first: bytes) -> Line:
+        data = b"".join(pieces)
         children.append({folder for one, folder in folders.items() if one in data})
-        return line(self, data, job)
+        return line(self, pieces, job, first)
 
     monkeypatch.setattr(Decoder, "_line", spied)
 
