@@ -119,11 +119,16 @@ class SeenBook:
         self._lock = threading.Lock()
         self.on_noted: Callable[[str], object] | None = None
 
-    def ask(self, url: str, part: str) -> dict[str, str] | None:
-        """Say whether to ask for an address now: None for no, else the conditional headers to send."""
+    def ask(self, url: str, part: str, changed_at: datetime | None = None) -> dict[str, str] | None:
+        """Say whether to ask for an address now: None for no, else the conditional headers to send.
+
+        `changed_at` is when its platform says that the file was last changed.
+        """
         seen = self._rows.get(key_of(url))
         if seen is None or (part == PAGE and seen.shows is None):
             return {}
+        if part == MEDIA and changed_at is not None and seen.looked_at < changed_at <= utc_now():
+            return seen.conditions
         return seen.conditions if part == PAGE else self._ask_media(seen, utc_now() - seen.looked_at)
 
     def _ask_media(self, seen: Seen, age: timedelta) -> dict[str, str] | None:
@@ -147,14 +152,19 @@ class SeenBook:
         asked_in_vain = seen.code in RETRYABLE and seen.attempts < MAX_ATTEMPTS
         return asked_in_vain or seen.code in NOT_ITS_FAULT - {ROBOTS_SAID_NO}
 
-    def gone(self, page_url: str) -> None:
-        """Note that a post was deleted: what was taken of it stays, and is not asked for any more."""
+    def gone(self, page_url: str) -> bool:
+        """Note that a post was deleted: what was taken of it stays, and is not asked for any more.
+
+        False where nothing is known of the post, or that it is gone.
+        """
         if self._by_page is None:
             self._by_page = {}
             for key, one in self._rows.items():
                 self._by_page.setdefault(one.page_url or "", []).append(key)
-        for key in self._by_page.get(page_url, ()):
+        known = [key for key in self._by_page.get(page_url, ()) if self._rows[key].code != GONE]
+        for key in known:
             self._put(key, replace(self._rows[key], code=GONE, reason="deleted, says its platform"))
+        return bool(known)
 
     def seen(self, url: str) -> Seen | None:
         """Give the last look at an address, or None."""

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from monitor.errors import ConfigError, FetchWrongType
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from crawlers.platforms.interfaces import Answer
 
 LOOKS: Final = frozenset({"all", "terms"})
+
+LONGEST_S: Final = 30 * 86400.0
+"""Seconds. Nobody asks us to wait longer than a month."""
 
 LARGEST_MOMENT: Final = 32_503_680_000
 """Seconds since 1970 at the year 3000: a larger number is milliseconds, or no date."""
@@ -83,6 +86,22 @@ def moment(given: object) -> datetime | None:
 def address(base: str, parameters: Mapping[str, str | int]) -> str:
     """Give an address with parameters."""
     return f"{base}?{urlencode(parameters)}"
+
+
+def with_parameters(url: str, parameters: Mapping[str, str | int]) -> str:
+    """Give an address with these parameters instead of its own of the same names."""
+    base, _, query = url.partition("?")
+    kept = dict(parse_qsl(query, keep_blank_values=True))
+    return address(base, kept | dict(parameters))
+
+
+def seconds(written: str) -> float | None:
+    """Give a number of seconds as headers write it, or None."""
+    try:
+        found = float(written)
+    except ValueError:
+        return None
+    return found if 0 <= found < LONGEST_S else None
 
 
 def root_of(url: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from crawlers.platforms.mediawiki import COMMONS, MediaWiki
+from crawlers.platforms.peertube import PeerTube
 from crawlers.platforms.wordpress import WordPress
 from monitor.errors import ConfigError
 
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 SITE: Final = "site"
 """Web sites, feeds and sitemaps: read by spiders/site.py, which follows links instead of an API."""
 
-PLATFORMS: Final[dict[str, Platform]] = {one.kind: one for one in (WordPress(),)}
+PLATFORMS: Final[dict[str, Platform]] = {
+    one.kind: one for one in (COMMONS, MediaWiki(), PeerTube(), WordPress())
+}
 
 
 def platform_of(kind: str) -> Platform:

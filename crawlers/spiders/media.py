@@ -16,6 +16,7 @@ from monitor.errors import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from scrapy import Request
     from scrapy.http import Response
@@ -37,14 +38,19 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
         self._collected = frozenset(eyes.source.collects.split(","))
         self._media_met: set[str] = set()
 
-    def media(self, url: str, page_url: str, title: str) -> Iterator[Request]:
-        """Ask for a file, each once in a crawl, if the source is read for its kind and it is time."""
+    def media(
+        self, url: str, page_url: str, title: str, changed_at: datetime | None = None
+    ) -> Iterator[Request]:
+        """Ask for a file, each once in a crawl, if the source is read for its kind and it is time.
+
+        It always is for a file that its platform says was changed after we looked.
+        """
         kind = kind_by_ending(url)
         if url in self._media_met or (kind and kind not in self._collected):
             return
         self._media_met.add(url)
         self.eyes.tally.media_found += 1
-        conditions = self.eyes.book.ask(url, MEDIA)
+        conditions = self.eyes.book.ask(url, MEDIA, changed_at)
         if conditions is None:
             self.eyes.tally.media_known += 1
             return

@@ -207,14 +207,15 @@ class PlatformSpider(MediaSpider):
         self.eyes.tally.pages += 1
         self.eyes.tally.dropped.update(read.faults)
         for url in read.gone:
-            self.eyes.tally.dropped[GONE] += 1
-            self.eyes.book.gone(url)
-        shown = self._posts.count
+            if self.eyes.book.gone(url):
+                self.eyes.tally.dropped[GONE] += 1
+        before = self._posts.count + len(self._asked)
         yield from self._posts.take(read.posts, step, known=asking.known)
         for detail in read.asks[:MAX_DETAILS]:
             if detail.tag != ask.tag:
                 yield from self._detail(detail, asking)
-        self._idle[ask.tag] = 0 if self._posts.count > shown else self._idle.get(ask.tag, 0) + 1
+        shows_new = self._posts.count + len(self._asked) > before
+        self._idle[ask.tag] = 0 if shows_new else self._idle.get(ask.tag, 0) + 1
         for more in read.asks[:MAX_DETAILS]:
             if more.tag == ask.tag:
                 yield from self._more(more, asking)

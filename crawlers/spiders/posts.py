@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from crawlers.platforms.interfaces import Post, Watch
     from crawlers.spiders.lines import OneStep
 
+    Media = Callable[[str, str, str, datetime | None], Iterator[Request]]
+
 EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 """No post on the web is older: a date before it is a broken one."""
 
@@ -35,7 +37,7 @@ AHEAD: Final = timedelta(hours=26)
 class Posts:
     """All posts of one crawl. `media` asks for a file and gives nothing where that is not needed."""
 
-    def __init__(self, eyes: Eyes, watch: Watch, media: Callable[[str, str, str], Iterator[Request]]) -> None:
+    def __init__(self, eyes: Eyes, watch: Watch, media: Media) -> None:
         """Listen to the book: it hears of each file when it is settled."""
         self._eyes, self._watch, self._media = eyes, watch, media
         self._met: set[str] = set()
@@ -60,8 +62,13 @@ class Posts:
             if fresh and known and age_s is not None:
                 self._ages.append(age_s)
                 self._eyes.tally.lag_s = median(self._ages)
+            changed_at = None if age_s is None else post.posted_at
             for link in post.media[:MAX_LINKS]:
-                yield from self._one(link.url, page_url, link.title or post.title, step)
+                if _is_address(link.url):
+                    asked = self._media(link.url, page_url, clean(link.title or post.title), changed_at)
+                    yield from self._awaited(link.url, list(asked), step)
+                else:
+                    self._eyes.tally.dropped[FetchRefused.code] += 1
 
     def _age_s(self, post: Post) -> float | None:
         """Give the age of a post in seconds, or None where its date is none. A wrong one is counted."""
@@ -73,11 +80,8 @@ class Posts:
             return None
         return max(0.0, (now - post.posted_at).total_seconds())
 
-    def _one(self, url: str, page_url: str, title: str, step: OneStep) -> Iterator[Request]:
-        if not _is_address(url):
-            self._eyes.tally.dropped[FetchRefused.code] += 1
-            return
-        requests = list(self._media(url, page_url, clean(title)))
+    def _awaited(self, url: str, requests: list[Request], step: OneStep) -> Iterator[Request]:
+        """Let the step wait for a file that is asked for now, or was asked for by another step."""
         if requests or url in self._waiting:
             step.opened()
             self._waiting.setdefault(url, []).append(step)

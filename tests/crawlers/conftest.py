@@ -60,7 +60,8 @@ class Crawls:
 
     def add(self, path: str = "/", **options: Any) -> Source:
         """Add the source, knowingly on this machine."""
-        new = NewSource("local", self.web.url + path, allow_http=True, allow_private=True, **options)
+        url = options.pop("url", self.web.url + path)
+        new = NewSource("local", url, allow_http=True, allow_private=True, **options)
         return sources.add(self.engine, new, "test")
 
     def start(self, *arguments: str, stdin: str = "", **environment: str) -> Crawl:

@@ -1,4 +1,4 @@
-"""How any platform is walked: cursors, waiting, traps, what is written down nowhere. WordPress is the example."""
+"""How any platform is walked, shown with WordPress: cursors, waiting, traps, what is written down nowhere."""
 
 from __future__ import annotations
 
