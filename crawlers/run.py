@@ -25,7 +25,7 @@ from crawlers.seen import LOOKED, read_book
 from crawlers.settings import scrapy_settings, user_agent
 from monitor.db import open_engine, reading
 from monitor.errors import LeaseLost, LikenessError, NotCollected
-from monitor.intake import Door, kind_of
+from monitor.intake import Door, keep, kind_of
 from monitor.values import MediaKind, SourceId
 
 if TYPE_CHECKING:
@@ -76,15 +76,16 @@ def crawl(settings: Settings, name: str, *, by_hand: bool = True, terms: Terms |
     try:
         with reading(engine) as session:
             source = sources.find(session, name)
-        with _held(engine, f"crawl:{source.id}") as held:
-            eyes = _eyes(settings, engine, source, agent, by_hand=by_hand)
+        with held_lease(engine, f"crawl:{source.id}") as held:
+            eyes = eyes_for(settings, engine, source, agent, by_hand=by_hand)
             return _crawl(engine, replace(eyes, terms=terms or Terms()), held)
     finally:
         engine.dispose()
 
 
 @contextlib.contextmanager
-def _held(engine: Engine, name: str) -> Iterator[tuple[str, str]]:
+def held_lease(engine: Engine, name: str) -> Iterator[tuple[str, str]]:
+    """Hold a lease and give its name and owner. Raises LeaseLost where somebody else does."""
     who = lease.owner()
     if not lease.take(engine, name, who):
         msg = "this source is being crawled by another process"
@@ -95,16 +96,18 @@ def _held(engine: Engine, name: str) -> Iterator[tuple[str, str]]:
         lease.release(engine, name, who)
 
 
-def _eyes(settings: Settings, engine: Engine, source: Source, agent: str, *, by_hand: bool) -> Eyes:
+def eyes_for(settings: Settings, engine: Engine, source: Source, agent: str, *, by_hand: bool) -> Eyes:
+    """Put together what one crawl shares. Raises KeyMissing before the service has an intake key."""
     rules = sources.rules(source)
-    most = min(settings.fetch_max_bytes, settings.max_bytes)
+    limits = Limits(min(settings.fetch_max_bytes, settings.max_bytes), settings.fetch_seconds)
+    door = Door.of(settings, engine)
     return Eyes(
         source=source,
         rules=rules,
         book=read_book(engine, SourceId(source.id), by_hand=by_hand),
         tally=runs.Tally(),
-        fetcher=Fetcher(rules, Limits(most, settings.fetch_seconds), agent, _collected(source)),
-        door=Door.of(settings, engine),
+        fetcher=Fetcher(rules, limits, agent, _collected(source), partial(keep, door=door)),
+        door=door,
         user_agent=agent,
     )
 
@@ -165,8 +168,11 @@ def spider_of(kind: str) -> type[MediaSpider]:
     return PlatformSpider
 
 
-def walk(eyes: Eyes, journal: Journal) -> str:
-    """Run Scrapy until there is nothing left to ask for, or a signal ends it. Gives its reason."""
+def walk(eyes: Eyes, journal: Journal, spider: type[MediaSpider] | None = None, **told: Any) -> str:  # noqa: ANN401 - what a spider is told
+    """Run Scrapy until there is nothing left to ask for, or a signal ends it. Gives its reason.
+
+    `spider` walks instead of the one for the kind of source; `told` is for it.
+    """
     from scrapy.crawler import AsyncCrawlerProcess  # noqa: PLC0415 - importing Scrapy takes a second
 
     quiet.hide(eyes.terms)
@@ -174,8 +180,8 @@ def walk(eyes: Eyes, journal: Journal) -> str:
     process = AsyncCrawlerProcess(scrapy_settings(eyes.source, eyes.rules, eyes.user_agent))
     logging.getLogger("scrapy").setLevel(logging.WARNING)
     logging.disable(logging.NOTSET)
-    crawler = process.create_crawler(spider_of(eyes.source.kind))
-    done = process.crawl(crawler, eyes=eyes)
+    crawler = process.create_crawler(spider or spider_of(eyes.source.kind))
+    done = process.crawl(crawler, eyes=eyes, **told)
     loop = asyncio.get_event_loop()
     journal.on_lost = lambda: loop.call_soon_threadsafe(lambda: loop.create_task(process.stop()))
     process.start()
