@@ -102,7 +102,7 @@ def note(session: Session, person: Person, now: datetime) -> None:
 
 
 def show_second(session: Session, person: Person, now: datetime) -> None:
-    """Note that a second factor was shown in this session. To somebody invited the first one opens the page."""
+    """Note that a second factor was shown in this session. The first one opens an invited one's page."""
     session.get_one(WebSession, person.session_id).second_at = now
     account, subject = session.get(Account, person.subject_id), session.get(Subject, person.subject_id)
     if account is not None and subject is not None and is_unopened(subject.status, account):
