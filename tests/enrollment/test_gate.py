@@ -267,7 +267,6 @@ def test_a_long_list_comes_in_pages_newest_first(street: Street, ana: TestClient
     ("standing", "told_from", "told"),
     [
         (Standing.ACTIVE, scene.NOON, scene.NOON),
-        (Standing.ACTIVE, None, None),
         (Standing.PAUSED, scene.NOON, None),
         (Standing.LAPSED, scene.NOON, None),
         (Standing.HELD, scene.NOON, None),
