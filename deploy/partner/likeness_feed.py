@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import httpx
 
@@ -97,6 +97,16 @@ class Feed:
         self._url = f"{url.rstrip('/')}/v1/feeds/{name}"
         self._signers = signers
         self._client = client or httpx.Client(timeout=60.0)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def push(self, key: str, content: bytes | None = None, **told: str) -> dict[str, Any]:
         """Push one item: a file, or `url=` alone to have it fetched. `told` is url, page_url, title.

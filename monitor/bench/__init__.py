@@ -22,6 +22,10 @@ BENCHES: Final[dict[str, tuple[str, str]]] = {
         "monitor.bench.pipeline",
         "How fast the whole path is, beside its models alone and a naive loop: media in --media.",
     ),
+    "push": (
+        "monitor.bench.push",
+        "How fast partners push, what kills lose, how soon somebody is told: a folder per person in --data.",
+    ),
     "enrollment": (
         "monitor.bench.enrollment",
         "Who gets in by the web form, and how quickly it counts: faces and voices in --data.",

@@ -29,13 +29,14 @@ ANSWER_S: Final = 60.0
 class Plan:
     """What to push. `rate` is items/s offered, 0 for as fast as `connections` go one after the other.
 
-    `picture` is a file; each item is it and a few bytes of its own. `first` numbers the first item.
+    Each item is one of the files `pictures`, in turns, and a few bytes of its own behind it. `first` numbers
+    the first item.
     """
 
     port: int
     feed: str
     secret: str
-    picture: str
+    pictures: list[str]
     items: int
     first: int
     rate: float
@@ -44,11 +45,15 @@ class Plan:
 
 @dataclass(slots=True)
 class Report:
-    """What came of it. `latencies` are seconds from when a push was due to its answer; `keys` those taken."""
+    """What came of it. `latencies` are seconds from when a push was due to its answer; `keys` those taken.
+
+    `due` is key -> seconds since 1970 at which it was due.
+    """
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    due: dict[str, float] = field(default_factory=dict)
     again: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
@@ -59,7 +64,7 @@ class Partner:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._secret = base64.b64decode(plan.secret.removeprefix("whsec_"))
-        self._picture = Path(plan.picture).read_bytes()
+        self._pictures = [Path(one).read_bytes() for one in plan.pictures]
         self._head = f"POST /v1/feeds/{plan.feed}/items HTTP/1.1\r\nhost: 127.0.0.1:{plan.port}\r\n"
         self.report = Report()
         self._next = 0
@@ -79,7 +84,8 @@ class Partner:
             due = self._began + number / self._plan.rate if self._plan.rate else time.perf_counter()
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             key = f"item-{self._plan.first + number}"
-            body = self._body(key)
+            body = self._body(key, self._pictures[number % len(self._pictures)])
+            self.report.due[key] = time.time() - (time.perf_counter() - due)
             while True:
                 try:
                     line = line or await _Line.open(self._plan.port)
@@ -100,8 +106,8 @@ class Partner:
             code = str(json.loads(said).get("code", status))
             self.report.refused[code] = self.report.refused.get(code, 0) + 1
 
-    def _body(self, key: str) -> bytes:
-        content = base64.b64encode(self._picture + key.encode()).decode()
+    def _body(self, key: str, picture: bytes) -> bytes:
+        content = base64.b64encode(picture + key.encode()).decode()
         return json.dumps({"key": key, "content": content, "url": f"https://img.example.org/{key}"}).encode()
 
     def _signed(self, body: bytes) -> bytes:
