@@ -11,6 +11,7 @@ is moved back by as much; where it was set forward, sources are due early, once.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, or_, select
 
-from crawlers import cadence, lease, runs
+from crawlers import cadence, lease, retro, runs
 from crawlers.forgetting import forget
 from crawlers.settings import user_agent
 from crawlers.tables import Source
@@ -60,6 +61,12 @@ killed, or could not begin because the service has no intake key yet or somebody
 
 SET_BACK_S: Final = 5.0
 """Seconds that the wall clock may lose against the steady one before it counts as set back."""
+
+AGAIN_S: Final = 10.0
+"""Seconds between two looks for people who enrolled (retro.py)."""
+
+AGAIN_TRIES: Final = 3
+"""Times that a slice of a second look is tried; then the scan goes on without that source."""
 
 FORGET_S: Final = 600.0
 """Seconds between two rounds of forgetting old addresses."""
@@ -132,6 +139,7 @@ class Jobs:
         self._clocks: tuple[datetime, float] | None = None
         self._running: dict[str, tuple[str, str]] = {}
         self._silent: dict[str, tuple[int, float]] = {}
+        self._again_from, self._in_vain = steady(), 0
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(CRAWLS_AT_ONCE, thread_name_prefix="crawl")
 
@@ -154,6 +162,7 @@ class Jobs:
         for row in due:
             if row.id not in ended:
                 self._start(row)
+        self._look_again(now)
         self.ready = True
 
     def _settle(self, source_ids: Sequence[str]) -> None:
@@ -192,6 +201,37 @@ class Jobs:
                 self._silent[source_id] = (times + 1, self._steady() + wait_s)
             self._running.pop(source_id, None)
 
+    def _look_again(self, now: datetime) -> None:
+        """Start the next slice of a second look, one at a time, where there is room."""
+        if self._steady() < self._again_from:
+            return
+        self._again_from = self._steady() + AGAIN_S
+        found = retro.next_slice(self._engine, now)
+        if found is None:
+            return
+        host = urlsplit(found.url).netloc or found.url
+        with self._lock:
+            busy = host in {one for _, one in self._running.values()}
+            if busy or len(self._running) >= CRAWLS_AT_ONCE:
+                return
+            self._running[found.key] = (found.name, host)
+        self._again_from = math.inf
+        self._threads.submit(self._again, found)
+
+    def _again(self, found: retro.Slice) -> None:
+        reported = False
+        try:
+            reported = self._children.again(found)
+            self._in_vain = 0 if reported else self._in_vain + 1
+            if self._in_vain >= AGAIN_TRIES:
+                retro.passed(self._engine, found.scan_id, found.key)
+                self._in_vain = 0
+        except Exception:  # noqa: BLE001 - edge: as with a crawl
+            log.get(__name__).exception("a second look could not be started", source=found.name)
+        with self._lock:
+            self._running.pop(found.key, None)
+        self._again_from = self._steady() + (0 if reported else RETRY_S)
+
     def _mind_the_clock(self) -> None:
         """Move what is due back with a wall clock that was set back; nothing may be due beyond all rules."""
         now, steady = self._now(), self._steady()
@@ -228,9 +268,10 @@ def _ended_since(session: Session, row: Source) -> CrawlRun | None:
 
 def _not_watched(session: Session, running: dict[str, tuple[str, str]]) -> list[str]:
     """Give those of the sources that run now that were paused or removed."""
-    asked = select(Source.id).where(col(Source.id).in_(list(running)), col(Source.enabled).is_(True))
-    watched = set(session.exec(asked)) if running else set()
-    return [one for one in running if one not in watched]
+    mine = [one for one in running if not one.startswith(retro.FEED)]
+    asked = select(Source.id).where(col(Source.id).in_(mine), col(Source.enabled).is_(True))
+    watched = set(session.exec(asked)) if mine else set()
+    return [one for one in mine if one not in watched]
 
 
 class Crawls:
@@ -246,11 +287,18 @@ class Crawls:
         """Crawl one source in a process of its own and wait for it. False when it gave no report."""
         said = self._said(source_id)
         asked = ["--scheduled"] if said is None else ["--scheduled", "--terms-on-stdin"]
+        return self._run(name, ["crawlers", name, *asked], said)
+
+    def again(self, found: retro.Slice) -> bool:
+        """Do one slice of a second look in a process of its own. False when it gave no report."""
+        return self._run(found.name, ["crawlers.again", found.scan_id, found.key], None)
+
+    def _run(self, name: str, module: Sequence[str], said: str | None) -> bool:
         with self._lock:
             if self._closed:
                 return True
             child = subprocess.Popen(
-                [sys.executable, "-m", "crawlers", name, *asked],
+                [sys.executable, "-m", *module],
                 env=self._environment,
                 stdin=subprocess.DEVNULL if said is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
