@@ -16,6 +16,7 @@ from enrollment.identity.moire import screen
 from enrollment.identity.signs import Outcome, Sign
 from enrollment.identity.speech import ENVELOPE_S, Spoken, envelope, hear_voice
 from enrollment.identity.stillness import alive
+from enrollment.identity.synthetic import open_scorer
 from enrollment.identity.turns import turns_done
 from enrollment.identity.verdict import Verdict, join
 from enrollment.identity.watched import FRAMES_PER_SECOND, LONGEST_S
@@ -92,7 +93,7 @@ def judge(judges: Judges, clip: bytes, drawn: Drawn, own: Own, now: datetime) ->
     unfit = _unfit(info)
     if unfit is not None:
         return join((unfit,))
-    spoken = hear_voice(sound, voices, own.voices)
+    spoken = hear_voice(sound, voices, own.voices, open_scorer(judges.settings))
     signs = (
         *picture_signs(watched, drawn, own.faces, faces),
         liveness(watched, open_liveness(judges.settings)),

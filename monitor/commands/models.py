@@ -86,11 +86,13 @@ def verify(pack: PackOption = None, json: JsonFlag = False) -> None:
 
 def _must_know(pack: str) -> None:
     from monitor.errors import PackUnknown
+    from monitor.ml.lock import read_lock
     from monitor.ml.packs import PACKS
 
-    if pack not in PACKS:
+    known = dict.fromkeys([*PACKS, *read_lock().packs()])
+    if pack not in known:
         msg = f"there is no pack {pack!r}"
-        raise PackUnknown(msg, hint=f"Packs: {', '.join(PACKS)}.")
+        raise PackUnknown(msg, hint=f"Packs: {', '.join(known)}.")
 
 
 def _must_be_free(wanted: Iterable[Weights], *, acknowledged: bool) -> None:

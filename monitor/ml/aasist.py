@@ -14,6 +14,7 @@ block's input as it is, not normalised. With the normalised one the weights give
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -75,7 +76,9 @@ class _Graph(Graph):
     def normalise(self, x: str, name: str) -> str:
         """Normalise by the statistics of the training; channels are the second axis."""
         names = ("weight", "bias", "running_mean", "running_var")
-        return self.add("BatchNormalization", x, *(self.weight(f"{name}.{n}") for n in names), epsilon=EPSILON)
+        return self.add(
+            "BatchNormalization", x, *(self.weight(f"{name}.{n}") for n in names), epsilon=EPSILON
+        )
 
     def axes(self, *places: int) -> str:
         return self.constant("axes_" + "_".join(map(str, places)), np.array(places))
@@ -133,7 +136,7 @@ def band_passes() -> NDArray[np.float32]:
             * (low_pass(above, tap - middle) - low_pass(below, tap - middle))
             for tap in range(TAPS)
         ]
-        for below, above in zip(edges, edges[1:], strict=False)
+        for below, above in pairwise(edges)
     ]
     return np.array(made, np.float32)[:, None]
 
@@ -163,12 +166,13 @@ def _attended(graph: _Graph, x: str, name: str) -> str:
 
 
 def _joint(
-    graph: _Graph, moments: str, bands: str, master: str, name: str, counts: tuple[int, int]
+    graph: _Graph, nodes: tuple[str, str, str], name: str, counts: tuple[int, int]
 ) -> tuple[str, str, str]:
     """Attention between both graphs, and of the node that attends to all (sections 3.3.1 and 3.3.2).
 
-    `counts` are the nodes of the two graphs, those of time first. Gives both graphs and that node.
+    `nodes` are both graphs, that of time first, and that node; `counts` how many the graphs have.
     """
+    moments, bands, master = nodes
     moments, bands = graph.linear(moments, f"{name}.proj_type1"), graph.linear(bands, f"{name}.proj_type2")
     x = graph.add("Concat", moments, bands, axis=1)
     heads = [f"{name}.att_weight{pair}" for pair in ("11", "22", "12")]
@@ -176,7 +180,9 @@ def _joint(
         f"{name}.att_weights", np.concatenate([graph.tensors[head] for head in heads], axis=1)
     )
     scores = graph.add("MatMul", graph.pairs(x, name), weights)
-    scores = graph.add("ReduceSum", graph.add("Mul", scores, _kinds(graph, counts)), graph.axes(3), keepdims=0)
+    scores = graph.add(
+        "ReduceSum", graph.add("Mul", scores, _kinds(graph, counts)), graph.axes(3), keepdims=0
+    )
     told = graph.linear(graph.add("Mul", x, master), f"{name}.att_projM")
     told = graph.add("MatMul", graph.add("Tanh", told), graph.weight(f"{name}.att_weightM"))
     told = graph.swapped(graph.cooled(told, WARM, 1))
@@ -200,11 +206,11 @@ def _branch(graph: _Graph, moments: str, bands: str, number: int) -> tuple[str, 
     first, second = f"HtrgGAT_layer_ST{number}1", f"HtrgGAT_layer_ST{number}2"
     master = graph.weight(f"master{number}")
     counts = (KEPT_MOMENTS, KEPT_BANDS)
-    moments, bands, master = _joint(graph, moments, bands, master, first, counts)
+    moments, bands, master = _joint(graph, (moments, bands, master), first, counts)
     counts = (int(KEPT_MOMENTS * KEPT), int(KEPT_BANDS * KEPT))
     bands = graph.kept(bands, f"pool_hS{number}", counts[1])
     moments = graph.kept(moments, f"pool_hT{number}", counts[0])
-    more = _joint(graph, moments, bands, master, second, counts)
+    more = _joint(graph, (moments, bands, master), second, counts)
     moments, bands, master = (
         graph.add("Add", old, new) for old, new in zip((moments, bands, master), more, strict=True)
     )

@@ -75,6 +75,10 @@ class Lock:
         """Files that a pack loads, in the lock's order; empty for a pack that the lock does not know."""
         return tuple(entry for entry in self.kept() if pack in entry.packs)
 
+    def packs(self) -> tuple[str, ...]:
+        """Packs that some file belongs to; `synthetic` is no recogniser, and goes with each of them."""
+        return tuple(dict.fromkeys(pack for entry in self.kept() for pack in entry.packs))
+
     def named(self, name: str) -> Weights:
         """One entry. Raises WeightsMissing for a name that the lock does not know."""
         try:

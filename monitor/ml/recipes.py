@@ -129,8 +129,15 @@ def edgeface_onnx(source: Path) -> bytes:
     return _written_down(source, edgeface_graph)
 
 
+def aasist_onnx(source: Path) -> bytes:
+    """AASIST is published as a checkpoint, in several trainings; write it down as ONNX."""
+    from monitor.ml.aasist import aasist_graph  # noqa: PLC0415 - only a pull needs it
+
+    return _written_down(source, aasist_graph)
+
+
 RECIPES: Final[dict[str, Callable[[Path], bytes]]] = {
     recipe.__name__: recipe
-    for recipe in (centerface_any_size, fr_feature_any_batch, campplus_onnx, edgeface_onnx)
+    for recipe in (centerface_any_size, fr_feature_any_batch, campplus_onnx, edgeface_onnx, aasist_onnx)
 }
 """Recipe name in weights.lock -> what makes the bytes of the derived file."""
