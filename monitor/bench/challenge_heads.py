@@ -111,7 +111,8 @@ class Head:
         self._chosen = _spread(chosen, self.neutral)
         self._angles = [one.pose.yaw_deg - self.neutral.pose.yaw_deg for one in self._chosen]
         self.size, self.unit, self.centre = size, unit, centre
-        self._light = _light(self.neutral)
+        self._lights = {id(one): _light(one) for one in self._chosen}
+        self._light = self._lights[id(self.neutral)]
         self._piece = _Piece.whole(size, unit, centre)
         sharp = self._picture(self.neutral, Moment(), 0.0)[0]
         room = cv2.GaussianBlur(sharp, (0, 0), unit / 4)  # bystanders in the photograph are not in the room
@@ -172,7 +173,7 @@ class Head:
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        lit = _relit(rgb, _light(portrait), self._light)
+        lit = _relit(rgb, self._lights[id(portrait)], self._light)
         if at.mouth > 0:
             lit *= 1 - 0.75 * piece.full(gap)[:, :, None]
         at_x, at_y = places.astype(np.float32).T

@@ -173,7 +173,11 @@ def camera(frames: Sequence[Picture], how: Variation, seed: int) -> NDArray[np.u
     sway = np.stack([_wander(rng, total, 2.5), _wander(rng, total, 2.0), _wander(rng, total, 0.5)])
     flicker = 1 + _wander(rng, total, 0.006)
     grey = rng.standard_normal((GRAINS, *frames[0].shape[:2], 1), np.float32) * np.float32(how.noise)
-    grain = np.repeat(np.round(grey).astype(np.int16), 3, axis=-1)
+    grain = [
+        np.ascontiguousarray(one[::down, ::across])
+        for one in np.repeat(np.round(grey).astype(np.int16), 3, axis=-1)
+        for down, across in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+    ]
     taken: list[Picture] = []
     for number, frame in enumerate(frames):
         if taken and rng.random() < how.dropped:
@@ -184,8 +188,7 @@ def camera(frames: Sequence[Picture], how: Variation, seed: int) -> NDArray[np.u
         matrix[:, 2] += sway[:2, number]
         moved = cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
         moved = np.asarray(moved, np.uint8)
-        own = grain[rng.integers(GRAINS), :: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
-        taken.append(_sensed(moved, how, float(flicker[number]), own))
+        taken.append(_sensed(moved, how, float(flicker[number]), grain[rng.integers(len(grain))]))
     return np.stack(taken)
 
 
@@ -203,7 +206,7 @@ def _sensed(rgb: Picture, how: Variation, flicker: float, grain: NDArray[np.int1
     if how.shrink < 1:
         small = cv2.resize(lit, None, fx=how.shrink, fy=how.shrink, interpolation=cv2.INTER_AREA)
         lit = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    noisy = cv2.add(lit, np.ascontiguousarray(grain), dtype=cv2.CV_8U)
+    noisy = cv2.add(lit, grain, dtype=cv2.CV_8U)
     return np.asarray(cv2.flip(noisy, 1) if how.mirrored else noisy, np.uint8)
 
 

@@ -18,6 +18,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -55,19 +56,29 @@ from monitor.ml.packs import load_pack
 from monitor.values import Modality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from monitor.bench.enrollment_cast import Guest
     from monitor.bench.enrollment_door import Door
     from monitor.bench.frame import Request
     from monitor.ml.interfaces import Pack
+    from monitor.settings import Settings
     from monitor.values import SubjectId
 
 log = logs.get(__name__)
 
 ROUNDS: Final = 1
-"""How often each kind is tried, each time with another person, unless --limit says otherwise. One took 27
-minutes on two cores beside other work, most of it spent on filming (18 CPU minutes)."""
+"""How often each kind is tried, each time with another person, unless --limit says otherwise."""
+
+AT_ONCE: Final = 2
+"""Trials that are filmed and judged at once."""
+
+NOT_FILMED: Final = frozenset({LATE, PHOTO_ONLY})
+NO_CLIP: Final = b"\x1a\x45\xdf\xa3" + bytes(4096)
+"""Kinds whose clip nobody opens, since it is too late or never handed in, and what stands for it: the first
+bytes of a WebM."""
 
 TIMED: Final = 100
 """People who are let in and erased for the two times."""
@@ -111,29 +122,53 @@ def run(request: Request) -> Result:
 
 
 def tried(request: Request, pack: Pack, data: Path) -> Counted:
-    """Try everything, and count what became of it."""
+    """Try everything, and count what became of it; AT_ONCE doors are open, each with people of its own."""
     if pack.faces is None:
         msg = f"the pack {pack.name!r} has no faces"
         raise ConfigError(msg)
     cast = [guest(data, name, pack.faces) for name in CAST]
-    recordings = list(stranger_recordings(data))
+    town = Town(list(stranger_faces(data, pack)), list(stranger_recordings(data)))
     trials = list(trials_of(cast, request.limit or ROUNDS, request.seed))
-    counted = Counted()
-    with opened(request.settings, pack) as door, ThreadPoolExecutor(1) as filming:
-        fill(door, Modality.FACE, list(stranger_faces(data, pack)))
-        fill(door, Modality.VOICE, [door.desk.reader.voice("", one).vector for one in recordings[:-1]])
-        clips = (filming.submit(clip_of, one, drawn_for(one)) for one in trials)
-        presenter = Presenter(door, other_voice=recordings[-1])
-        ahead = next(clips)
-        for number, trial in enumerate(trials):
-            clip, ahead = ahead.result(), next(clips, ahead)  # one is filmed while one is judged
-            outcome = presenter.present(trial, clip)
+    counted, done = Counted(), Lock()
+
+    def told(trial: Trial, outcome: Outcome) -> None:
+        with done:
             counted.of[trial.is_attack, trial.kind, outcome.state] += 1
-            log.info(
-                "tried", kind=trial.kind, who=trial.victim.name, state=outcome.state, codes=outcome.codes
-            )
-            request.progress("people who came", number + 1, len(trials))
+            request.progress("people who came", counted.of.total(), len(trials))
+        log.info("tried", kind=trial.kind, who=trial.victim.name, state=outcome.state, codes=outcome.codes)
+
+    with ThreadPoolExecutor(AT_ONCE) as doors:
+        shares = [trials[number::AT_ONCE] for number in range(AT_ONCE)]
+        at_work = [doors.submit(_present_all, request.settings, pack, town, one, told) for one in shares]
+        for share in at_work:
+            share.result()
     return counted
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """Who is enrolled already: faces (d,) float32, and recordings, the last of which nobody enrolled gave."""
+
+    faces: Sequence[NDArray[np.float32]]
+    recordings: Sequence[bytes]
+
+
+def _present_all(
+    settings: Settings,
+    pack: Pack,
+    town: Town,
+    trials: Sequence[Trial],
+    told: Callable[[Trial, Outcome], None],
+) -> None:
+    """Film and present some trials at one door, and tell what became of each."""
+    with opened(settings, pack) as door:
+        fill(door, Modality.FACE, town.faces)
+        others = [door.desk.reader.voice("", one).vector for one in town.recordings[:-1]]
+        fill(door, Modality.VOICE, others)
+        presenter = Presenter(door, other_voice=town.recordings[-1])
+        for trial in trials:
+            clip = NO_CLIP if trial.kind in NOT_FILMED else clip_of(trial, drawn_for(trial))
+            told(trial, presenter.present(trial, clip))
 
 
 def trials_of(cast: Sequence[Guest], rounds: int, seed: int) -> Iterator[Trial]:
