@@ -23,7 +23,7 @@ def span(seconds: float) -> str:
     """Write a time the way `seconds_of` reads it where it is a whole one, else roughly."""
     whole = round(seconds)
     for unit, size in UNITS:
-        if whole and whole % size == 0:
+        if whole and whole % size == 0 and whole < 120 * size:
             return f"{whole // size}{unit}"
     for unit, size in UNITS:
         if whole >= 2 * size:

@@ -89,7 +89,7 @@ def test_there_are_twenty_at_most(town: Residents) -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "kept"),
     [
-        (TermKind.NAME, "  Ana   Quandt ", "Ana Quandt"), (TermKind.HANDLE, "@ana@a.example", "ana@a.example"),
+        (TermKind.NAME, "  Ana   Quandt ", "Ana Quandt"), (TermKind.HANDLE, "@ana@a.test", "ana@a.test"),
         (TermKind.HASHTAG, "#Ána", "Ána"), (TermKind.NAME, "李娜", "李娜"),
         (TermKind.HANDLE, "ana quandt", None),
         (TermKind.HASHTAG, "a/b", None), (TermKind.NAME, "", None), (TermKind.NAME, "A", None),
