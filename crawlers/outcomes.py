@@ -69,8 +69,9 @@ _SAID: Final = (
 
 def outcome_of(error: BaseException) -> tuple[str, str]:
     """Give (code, reason) of a request that gave nothing."""
-    if isinstance(error, LikenessError):
-        return error.code, error.message
+    ours = _ours(error)
+    if ours is not None:
+        return ours.code, ours.message
     if isinstance(error, NotAllowed):
         return error.code, error.reason
     if isinstance(error, HttpError):
@@ -88,3 +89,11 @@ def _code_of(status: int) -> str:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited.code
     return FetchFailed.code if status in LATER else f"http_{status}"
+
+
+def _ours(error: BaseException | None) -> LikenessError | None:
+    """Give the error of ours that this one is, or that Twisted and Scrapy have wrapped into it."""
+    while error is not None and not isinstance(error, LikenessError):
+        inner = [reason.value for reason in getattr(error, "reasons", ())]
+        error = next((one for one in inner if isinstance(one, LikenessError)), error.__cause__)
+    return error
