@@ -91,7 +91,7 @@ def measure(data: Path, seed: int = 0, *, plots: bool = False) -> Result:
 
 @pytest.mark.usefixtures("fake_pack")
 def test_every_figure_has_its_name_and_the_same_seed_gives_the_same_numbers(tmp_path: Path) -> None:
-    data = folder(tmp_path / "set", people=24, strangers=110)
+    data = folder(tmp_path / "set", people=12, strangers=110)
     result = measure(data, plots=True)
     assert {
         *("faces.found", "faces.looked", "faces.conditions_threshold"),

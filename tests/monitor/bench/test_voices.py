@@ -350,8 +350,8 @@ def test_the_bench_of_voices_runs(data: Path, tmp_path: Path, monkeypatch: pytes
     source = data / "voices" / "real" / "librispeech-test-other"
     for speaker in sorted(source.iterdir())[:3]:
         (tmp_path / "few" / speaker.name).mkdir(parents=True)
-        longest = sorted(speaker.iterdir(), key=lambda clip: -clip.stat().st_size)[1:3]
-        for clip in longest:
+        some = sorted(speaker.iterdir(), key=lambda clip: -clip.stat().st_size)[4:6]  # some eight seconds
+        for clip in some:
             (tmp_path / "few" / speaker.name / clip.name).symlink_to(clip)
     out = tmp_path / "v.json"
     ended = CliRunner().invoke(app, ["voices", "--data", str(tmp_path / "few"), "--json", str(out)])
