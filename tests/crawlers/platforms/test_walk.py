@@ -296,3 +296,47 @@ def send_status(handler: BaseHTTPRequestHandler, status: int, headers: dict[str,
     for name, value in {"Content-Length": "0", **headers}.items():
         handler.send_header(name, value)
     handler.end_headers()
+
+
+TUBE = "/api/v1/videos"
+
+
+def instance(web: Site, *numbers: int) -> None:
+    """Make a PeerTube of so many videos, the newest first; its list has an ETag."""
+    names = {number: f"00000000-0000-4000-8000-{number:012d}" for number in numbers}
+    listed = [
+        {"uuid": name, "publishedAt": (NOW + timedelta(minutes=number - 500)).isoformat()}
+        for number, name in sorted(names.items(), reverse=True)
+    ]
+    listed = [one | {"url": f"{web.url}/w/{one['uuid']}"} for one in listed]
+    page = json.dumps({"total": len(listed), "data": listed}).encode()
+    tag = {"etag": f'"{max(numbers)}"'}
+    web.any(TUBE, lambda handler, _: send(handler, page, "application/json", tag))
+    for number, name in names.items():
+        video = {"name": f"video {number}", "url": f"{web.url}/w/{name}", "previewPath": f"/{number}.png"}
+        web.page(f"{TUBE}/{name}", json.dumps(video), "application/json")
+        web.page(f"/{number}.png", picture(number), "image/png")
+
+
+def detail(number: int) -> str:
+    return f"{TUBE}/00000000-0000-4000-8000-{number:012d}"
+
+
+def test_a_list_is_kept_at_its_place_until_each_of_its_details_was_read(crawls: Crawls, web: Site) -> None:
+    instance(web, 1, 2, 3)
+    web.status(detail(2), 500)
+    crawls.add(kind="peertube")
+    report = crawls.run()
+    assert (report["media_taken"], report["dropped"], cursors(crawls)) == (2, {"fetch_failed": 1}, {})
+    instance(web, 1, 2, 3)
+    assert crawls.run()["media_taken"] == 1
+    assert cursors(crawls) == {"videos": (NOW + timedelta(minutes=3 - 500)).isoformat()}
+    web.asked.clear()
+    report = crawls.run()
+    assert (report["pages"], report["pages_unchanged"]) == (1, 1)  # asked "only if it has changed"
+    assert len(web.paths()) == 1
+    instance(web, 1, 2, 3, 4, 5)
+    web.status(detail(5), 404)  # deleted between the list and the look: it holds nothing up
+    report = crawls.run()
+    assert (report["media_taken"], report["state"]) == (1, "finished")
+    assert cursors(crawls) == {"videos": (NOW + timedelta(minutes=5 - 500)).isoformat()}
