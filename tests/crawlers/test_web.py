@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from pydantic import SecretStr
 
 from crawlers import runs, sources
@@ -13,7 +14,10 @@ from crawlers.seen import MEDIA, PAGE, read_book
 from crawlers.sources import NewSource
 from monitor.db import utc_now, writing
 from monitor.values import SourceId
+from tests.alerts.mailhost import free_port
+from tests.alerts.test_page_in_browser import CONTRAST
 from tests.alerts.visitor import Visitor
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +117,46 @@ def test_there_is_no_page_of_a_source_that_there_is_not(operator: Visitor) -> No
     assert operator.browser.get("/operator/sources/nobody", headers=ASKER).status_code == 404
     assert operator.browser.get("/operator/sources/nobody").status_code == 401
     assert "No sources" in operator.browser.get("/operator/sources", headers=ASKER).text
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    home, port = tmp_path_factory.mktemp("sources"), free_port()
+    visitor = Visitor.at(home, operator_token=SecretStr(TOKEN), public_url=f"http://127.0.0.1:{port}")
+    row = sources.add(visitor.engine, NewSource("fine", "https://fine.example/"), "me")
+    tally = runs.Tally(pages=7)
+    tally.dropped.update({"http_404": 3})
+    look(visitor, row, tally, ("fetch_timeout", "the server was too slow"))
+    book = read_book(visitor.engine, SourceId(row.id), by_hand=False)
+    book.failed("https://fine.example/" + "long" * 60, MEDIA, "http_410", "the server answered 410")
+    with writing(visitor.engine) as session:
+        book.write(session, book.take_batch())
+    with serving(visitor.app, port):
+        yield visitor
+    visitor.browser.close()
+    visitor.engine.dispose()
+
+
+@pytest.mark.parametrize("path", ["/operator/sources", "/operator/sources/fine"])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
+def test_the_pages_are_readable_in_every_light_and_on_every_screen(
+    served: Visitor, chromium: Any, path: str, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+        http_credentials={"username": "me", "password": TOKEN},
+        bypass_csp=True,  # for axe alone; the pages have no script of their own
+    )
+    page = context.new_page()
+    page.goto(f"{served.links.public_url}{path}")
+    assert page.locator("h1").count() == 1
+    assert page.locator("script").count() == 0
+    assert page.evaluate(CONTRAST) == []
+    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(
+        "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes[0].html])"
+    )
+    assert found == []
+    context.close()

@@ -51,7 +51,8 @@ PAGES: Final = {
     "owner": (
         "/account", "/account/security", "/account/phone/code", "/account/proof", "/account/looks",
         "/account/pause", "/account/export", "/account/consents", "/account/contact", "/account/delegates",
-        "/account/leave", "/account/face", "/account/voice", "/enrol/done", "/sightings",
+        "/account/leave", "/account/face", "/account/voice", "/enrol/done", "/sightings", "/account/search",
+        "/account/coverage",
     ),
     "unsure": ("/account/second", "/enrol/done"),
     "operator": ("/operator/enrolments", "/operator/enrolments/{hold}"),
@@ -64,6 +65,8 @@ ELSEWHERE: Final = frozenset(
     {
         "/operator/enrolments/{hold_id}/face",  # a picture
         "/operator/budget",  # of the watch, tested with it
+        "/operator/sources",  # of the eyes, tested with them
+        "/operator/sources/{name}",
     }
 )
 
