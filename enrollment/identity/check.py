@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from sqlmodel import col, or_, select
+from sqlmodel import col, select
 
 from enrollment import references
 from enrollment.arrivals import vectors_of
-from enrollment.desk import JUDGING_STALE_S, MOST_TRIES
+from enrollment.desk import MOST_TRIES
+from enrollment.desk_queue import Queue
 from enrollment.given import GOOD
 from enrollment.identity.challenges import SEEN_FOR, is_waiting_for_samples, report_context
 from enrollment.identity.draw import Drawn
@@ -55,6 +56,8 @@ pictures show would be a trace of a face, kept of everybody, to gain nothing.
 AS_LONG_AS_SAMPLES: Final = timedelta(minutes=10)
 """How long a clip waits for samples that are still being judged. Then it is held against those there are."""
 
+QUEUE: Final = Queue(Challenge, "drawn_at")
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -70,7 +73,7 @@ class Claimed:
 def check_due(desk: Desk) -> int:
     """Judge the clips that wait, oldest first; give how many. Killed half-way, it is done again."""
     desk.listener.rest(desk.now())
-    _leave_alone(desk)
+    QUEUE.leave_alone(desk, lambda session, row: _give_up(session, desk, row, "worker_died"))
     done = 0
     while done < AT_ONCE and (claimed := _claim(desk)) is not None:
         done += 1
@@ -83,31 +86,16 @@ def check_due(desk: Desk) -> int:
 
 def _claim(desk: Desk) -> Claimed | None:
     """Take up one challenge whose person's samples are all judged. A silent worker loses its one."""
-    now = desk.now()
-    stale = now - timedelta(seconds=JUDGING_STALE_S)
-    free = or_(
-        col(Challenge.state) == State.WAITING,
-        (col(Challenge.state) == State.JUDGING) & (col(Challenge.judging_since) < stale),
-    )
-    query = select(Challenge).where(free, col(Challenge.tries) < MOST_TRIES)
-    query = query.order_by(col(Challenge.drawn_at), col(Challenge.id))
-    with reading(desk.engine) as session:  # looking costs no lock where nothing waits
-        ready = next((row.id for row in session.exec(query) if _is_ready(session, row, desk)), None)
-    if ready is None:
+    late = desk.now() - AS_LONG_AS_SAMPLES
+
+    def is_ready(session: Session, row: Challenge) -> bool:
+        return row.drawn_at < late or not is_waiting_for_samples(session, SubjectId(row.subject_id))
+
+    row = QUEUE.claim(desk, is_ready)
+    if row is None:
         return None
-    with writing(desk.engine) as session:
-        one = query.where(Challenge.id == ready).with_for_update(skip_locked=True)
-        row = session.exec(one).first()
-        if row is None:
-            return None
-        row.state, row.judging_since, row.tries = State.JUDGING, now, row.tries + 1
-        blob_id = None if row.blob_id is None else BlobId(row.blob_id)
-        return Claimed(row.id, SubjectId(row.subject_id), Drawn.of_json(row.drawn), blob_id, row.tries)
-
-
-def _is_ready(session: Session, row: Challenge, desk: Desk) -> bool:
-    late = desk.now() - row.drawn_at > AS_LONG_AS_SAMPLES
-    return late or not is_waiting_for_samples(session, SubjectId(row.subject_id))
+    blob_id = None if row.blob_id is None else BlobId(row.blob_id)
+    return Claimed(row.id, SubjectId(row.subject_id), Drawn.of_json(row.drawn), blob_id, row.tries)
 
 
 def _check(desk: Desk, claimed: Claimed) -> None:
@@ -119,7 +107,7 @@ def _check(desk: Desk, claimed: Claimed) -> None:
         raise
     except MediaError as exc:
         if exc.retryable and claimed.tries < MOST_TRIES:
-            _put_back(desk, claimed)
+            QUEUE.put_back(desk, claimed.challenge_id, claimed.tries)
             return
         _end(desk, claimed, join((Sign("clip", Outcome.FAIL, exc.code, 0.0),)))
     except LikenessError as exc:
@@ -172,7 +160,7 @@ def _stacked(found: list[Arrival], modality: Modality, model_id: str) -> NDArray
 def _end(desk: Desk, claimed: Claimed, verdict: Verdict, lookup: str = "") -> None:
     """Write the end of one challenge, if it is still in hand. A clip that was seen before is refused."""
     with writing(desk.engine) as session:
-        row = _in_hand(session, claimed)
+        row = QUEUE.in_hand(session, claimed.challenge_id, claimed.tries)
         if row is None:
             return
         if lookup:
@@ -199,10 +187,10 @@ def _replay(session: Session, desk: Desk, lookup: str) -> Sign:
 def _fail(desk: Desk, claimed: Claimed, code: str) -> None:
     """Let a challenge wait for another try; after the last one nobody could look."""
     if claimed.tries < MOST_TRIES:
-        _put_back(desk, claimed)
+        QUEUE.put_back(desk, claimed.challenge_id, claimed.tries)
         return
     with writing(desk.engine) as session:
-        row = _in_hand(session, claimed)
+        row = QUEUE.in_hand(session, claimed.challenge_id, claimed.tries)
         if row is not None:
             _give_up(session, desk, row, code)
 
@@ -212,33 +200,3 @@ def _give_up(session: Session, desk: Desk, row: Challenge, code: str) -> None:
     report = Verdict(State.FAILED, (code,), ()).report()
     row.state, row.judging_since, row.ended_at = State.FAILED, None, desk.now()
     row.sealed_report = crypto.seal(key, report, report_context(row.subject_id, row.id))
-
-
-def _put_back(desk: Desk, claimed: Claimed) -> None:
-    with writing(desk.engine) as session:
-        row = _in_hand(session, claimed)
-        if row is not None:
-            row.state, row.judging_since = State.WAITING, None
-
-
-def _leave_alone(desk: Desk) -> None:
-    """Mark what ended its workers each time as failed."""
-    dead = select(Challenge).where(
-        col(Challenge.state) == State.JUDGING,
-        col(Challenge.judging_since) < desk.now() - timedelta(seconds=JUDGING_STALE_S),
-        col(Challenge.tries) >= MOST_TRIES,
-    )
-    with reading(desk.engine) as session:
-        if session.exec(dead.limit(1)).first() is None:
-            return
-    with writing(desk.engine) as session:
-        for row in session.exec(dead.with_for_update(skip_locked=True)).all():
-            _give_up(session, desk, row, "worker_died")
-
-
-def _in_hand(session: Session, claimed: Claimed) -> Challenge | None:
-    """Give the row while it is still ours."""
-    row = session.get(Challenge, claimed.challenge_id, with_for_update=True)
-    if row is None or row.state != State.JUDGING or row.tries != claimed.tries:
-        return None
-    return row
