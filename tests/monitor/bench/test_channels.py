@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import wave
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from monitor.bench import channels
 from monitor.bench.channels import CHANNELS, LENT, Spoken, chosen, moved, put_together
 from monitor.bench.sound import read_sound
 from monitor.bench.voices_data import Recording, read_speakers
+from monitor.ml.channels import read_channel_map
 from monitor.values import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -67,6 +70,25 @@ def test_a_map_is_learnt_from_recordings(pack: Pack, data: Path) -> None:
     made = put_together(found)
     assert made.centre.shape == (192,)
     assert np.all(made.gains < 1)
+
+
+def test_the_command_writes_a_map_that_is_read_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "readers"
+    folder.mkdir()
+    for path in sorted((data / "voices" / "real" / "librispeech-train-clean").iterdir())[:3]:
+        (folder / path.name).symlink_to(path)
+    monkeypatch.setattr(channels, "LENT", 1)
+    channels.main(folder, tmp_path / "map.json")
+    words = json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))
+    made = read_channel_map(tmp_path / "map.json")
+    assert made.version == words["version"]
+    assert made.directions.shape == (channels.KEPT, 192)
+    np.testing.assert_allclose(made.directions @ made.directions.T, np.eye(channels.KEPT), atol=1e-3)
+    assert words["speakers"] == 3
+    assert words["of"].startswith("campplus@")
+    assert set(words["pieces"].values()) == {channels.PIECES * 3}
 
 
 def test_too_little_speech_teaches_nothing(pack: Pack, tmp_path: Path) -> None:
