@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from crawlers.platforms.interfaces import Terms
+from monitor.db import utc_now
+from monitor.values import Origin, OriginKind, SourceId
 
 if TYPE_CHECKING:
     from crawlers.fetch import Fetcher
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from crawlers.runs import Tally
     from crawlers.seen import SeenBook
     from crawlers.tables import Source
-    from monitor.intake import Door
+    from monitor.intake import Door, Kept
 
 PART: Final = "part"
 """Key in a request's meta: `page`, `media`, or `robots`."""
@@ -24,6 +26,9 @@ ROBOTS: Final = "robots"
 
 UNGOVERNED: Final = "ungoverned_by_robots"
 """Key in a request's meta: the origin that may be asked without its robots.txt (spiders/platform.py)."""
+
+KEPT: Final = "kept"
+"""Key in the meta of a request for media: what was kept of the file, in place of a body."""
 
 ASKED: Final = "asked_url"
 """Key in a request's meta: the address as a page gave it, before any redirect."""
@@ -48,7 +53,7 @@ class Eyes:
     rules: Rules
     book: SeenBook
     tally: Tally
-    fetcher: Fetcher
+    fetcher: Fetcher[Kept]
     door: Door
     user_agent: str
     terms: Terms = field(default_factory=Terms)
@@ -58,3 +63,8 @@ class Eyes:
     def is_closed(self, host: str) -> bool:
         """Say whether a host asked to be left alone until later than now."""
         return self.closed.get(host, 0.0) > time.monotonic()
+
+    def origin(self, url: str, page_url: str, title: str) -> Origin:
+        """Say where one file was seen, now."""
+        source_id = SourceId(self.source.id)
+        return Origin(OriginKind.CRAWL, utc_now(), url, page_url, title or None, source_id)

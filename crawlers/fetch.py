@@ -1,42 +1,61 @@
 """Get one media file: guarded, streamed, capped. Runs in a worker thread, never on the reactor.
 
-One call is one request. Redirects are given back as answers: the crawl follows them, so that each hop
-passes robots.txt, the pace of its host and the guard like any other request.
+One call is one file: a HEAD first where it may be large, then a GET whose body goes on to whoever keeps it
+piece by piece, then, where the line broke, the rest by a range request. Redirects are given back as
+answers: the crawl follows them, so that each hop passes robots.txt, the pace of its host and the guard like
+any other request.
 """
 
 from __future__ import annotations
 
-import io
 import ssl
-import threading
 import time
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import httpcore
 
-from crawlers.fetch_guard import Rules, check_url, resolve
-from monitor.errors import FetchFailed, FetchTimeout, FetchTooLarge, FetchWrongType, NotMedia
+from crawlers.early import Early
+from crawlers.fetch_guard import Rules, check_url
+from crawlers.pinned import SILENCE_S, PinnedBackend
+from monitor.errors import (
+    FetchFailed,
+    FetchTimeout,
+    FetchTooLarge,
+    FetchWrongType,
+    NotMedia,
+    TooLarge,
+)
 from monitor.intake import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    Sent = list[tuple[bytes | str, bytes | str]]
+
 CONNECT_S: Final = 10.0
 """Seconds to get a connection. Every address of a name is tried within it."""
 
-SILENCE_S: Final = 20.0
-"""Seconds without a single byte after which the other side is given up."""
-
-LARGE_BYTES: Final = 32 * 2**20
-LARGE_AT_ONCE: Final = 2
-"""Bodies above LARGE_BYTES are held in memory by this many threads at once, the others wait their turn."""
-
 INFLATE_STEP: Final = 2**20
 """Bytes that a compressed body may grow by before the cap is checked again."""
+
+RESUMES: Final = 3
+"""How often a body that broke off is gone on with, where the server can say that it is still the same."""
+
+VIDEO_SUFFIXES: Final = ".mp4 .m4v .mov .webm .mkv .avi .wmv .flv .mpg .mpeg .ts .3gp"
+SOUND_SUFFIXES: Final = ".mp3 .m4a .aac .ogg .oga .opus .flac .wav .aiff"
+LARGE_SUFFIXES: Final = (*VIDEO_SUFFIXES.split(" "), *SOUND_SUFFIXES.split(" "))
+"""What may be large is asked about before it is asked for. Pictures are not: a GET is stopped at its head
+as cheaply, and they are many."""
+
+NO_HEAD: Final = frozenset({400, 403, 404, 405, 501})
+"""Answers to HEAD after which GET is asked all the same: many servers know only GET."""
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +67,48 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. `headers` has names in lower case; `body` is empty unless `status` is 200."""
+class Answer(Generic[Kept]):
+    """What came back. `headers` has names in lower case; `kept` is None unless `status` is 200.
+
+    `size_bytes` is the length of the body after decompression, `requests` how many it took.
+    """
 
     status: int
     headers: dict[str, str]
-    body: bytes
+    kept: Kept | None
     latency_s: float
+    size_bytes: int = 0
+    requests: int = 1
 
     def header(self, name: str) -> str | None:
         """Give one header, or None."""
         return self.headers.get(name)
 
 
-class Fetcher:
+class Fetcher(Generic[Kept]):
     """Fetches for one source. Safe for use from many threads; connections are kept and shared."""
 
     def __init__(
-        self, rules: Rules, limits: Limits, user_agent: str, sniff: Callable[[bytes], object]
+        self,
+        rules: Rules,
+        limits: Limits,
+        user_agent: str,
+        sniff: Callable[[bytes], object],
+        keep: Callable[[Iterable[bytes]], Kept],
     ) -> None:
-        """Keep the rules. `sniff` gets the first bytes and raises NotMedia when they are not media."""
-        self._rules, self._limits, self._sniff = rules, limits, sniff
+        """Keep the rules.
+
+        `sniff` gets the first bytes and raises NotMedia when they are not media. `keep` reads the pieces of
+        one body to the end, in the thread of the call.
+        """
+        self._rules, self._limits, self._sniff, self._keep = rules, limits, sniff, keep
         self._headers = {
             "User-Agent": user_agent,
             "Accept": "image/*, video/*, audio/*, */*;q=0.1",
             "Accept-Encoding": "identity",
         }
-        self._large = threading.BoundedSemaphore(LARGE_AT_ONCE)
         self._backend = PinnedBackend(rules)
+        self._early = Early(keep)
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(),
             max_connections=64,
@@ -88,68 +121,174 @@ class Fetcher:
         """Close all connections."""
         self._pool.close()
 
-    def get(self, url: str, conditions: dict[str, str] | None = None) -> Answer:
-        """Send one GET and read the answer within the caps.
+    def get(
+        self,
+        url: str,
+        conditions: dict[str, str] | None = None,
+        on_early: Callable[[Kept], None] | None = None,
+    ) -> Answer[Kept]:
+        """Get one file within the caps.
 
-        `conditions` holds If-None-Match or If-Modified-Since. Raises FetchRefused, FetchTooLarge,
-        FetchTimeout, FetchWrongType or FetchFailed.
+        `conditions` holds If-None-Match or If-Modified-Since. `on_early` is given the beginning of a long
+        video as an item of its own while the rest still comes (early.py).
+
+        Raises FetchRefused, FetchTooLarge, FetchTimeout, FetchWrongType or FetchFailed, and what `keep`
+        raises of its own.
         """
         check_url(url, self._rules)
+        headers = {**self._headers, **(conditions or {})}
         with self._backend.until(time.monotonic() + self._limits.seconds), _own_errors(url):
-            return self._get(url, {**self._headers, **(conditions or {})})
+            if urlsplit(url).path.lower().endswith(LARGE_SUFFIXES):
+                told = self._head(url, headers)
+                if told is not None:
+                    return told
+            return self._get(url, headers, on_early)
 
-    def _get(self, url: str, headers: dict[str, str]) -> Answer:
+    def _head(self, url: str, headers: dict[str, str]) -> Answer[Kept] | None:
+        """Ask what a large file is before asking for it; None where it is worth asking for."""
+        with self._request("HEAD", url, headers) as (response, latency):
+            named = _named(response)
+        if response.status in NO_HEAD:
+            return None
+        if response.status != HTTPStatus.OK:
+            return Answer(response.status, named, None, latency)
+        self._check_length(named)
+        return None
+
+    def _get(
+        self, url: str, headers: dict[str, str], on_early: Callable[[Kept], None] | None
+    ) -> Answer[Kept]:
+        with self._request("GET", url, headers) as (response, latency):
+            named = _named(response)
+            if response.status != HTTPStatus.OK:
+                return Answer(response.status, named, None, latency)
+            self._check_length(named)
+            body = _Body(named)
+            pieces = self._checked(body, self._pieces(url, body, response), named)
+            kept = self._kept(self._early.watched(pieces, body.length, on_early))
+        return Answer(response.status, named, kept, latency, body.size, body.requests)
+
+    def _kept(self, pieces: Iterable[bytes]) -> Kept:
+        try:
+            return self._keep(pieces)
+        except TooLarge as exc:
+            raise FetchTooLarge(exc.message) from exc
+
+    def _pieces(self, url: str, body: _Body, response: httpcore.Response) -> Iterator[bytes]:
+        """Give the body as it comes; where it breaks off, go on by range as long as it is the same file."""
+        chunks: Iterable[bytes] = response.iter_stream()
+        while True:
+            try:
+                with _own_errors(url):
+                    yield from body.counted(decoded(chunks, body.encoding))
+            except (FetchFailed, FetchTimeout):
+                if not body.may_go_on or self._backend.left(None) <= 0:
+                    raise
+                chunks = self._rest(url, body)
+            else:
+                return
+
+    def _rest(self, url: str, body: _Body) -> Iterator[bytes]:
+        """Ask for what is missing, only if the file is still the same one."""
+        body.requests += 1
+        with _own_errors(url), self._request("GET", url, self._headers | body.rest()) as (response, _):
+            if response.status != HTTPStatus.PARTIAL_CONTENT or not body.goes_on(_named(response)):
+                msg = f"{url} broke off, and its server does not go on where it ended"
+                raise FetchFailed(msg)
+            yield from response.iter_stream()
+
+    def _checked(self, body: _Body, pieces: Iterator[bytes], named: dict[str, str]) -> Iterator[bytes]:
+        """Hold a body to its cap, and look at its first bytes before the rest."""
+        head, is_seen = b"", False
+        for piece in pieces:
+            if body.size > self._limits.max_bytes:
+                self._too_large()
+            if not is_seen:
+                head += piece[:HEAD_BYTES]
+                if len(head) >= HEAD_BYTES:
+                    self._check_head(head, named)
+                    is_seen = True
+            yield piece
+        if not is_seen and head:
+            self._check_head(head, named)
+
+    @contextmanager
+    def _request(
+        self, method: str, url: str, headers: dict[str, str]
+    ) -> Iterator[tuple[httpcore.Response, float]]:
         timeouts = {"connect": CONNECT_S, "read": SILENCE_S, "write": SILENCE_S, "pool": self._limits.seconds}
+        sent: Sent = list(headers.items())
         began = time.monotonic()
-        sent: list[tuple[bytes | str, bytes | str]] = list(headers.items())
-        with self._pool.stream("GET", url, headers=sent, extensions={"timeout": timeouts}) as response:
-            latency = time.monotonic() - began
-            named = {
-                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
-            }
-            body = self._body(named, response.iter_stream()) if response.status == HTTPStatus.OK else b""
-        return Answer(response.status, named, body, latency)
+        with self._pool.stream(method, url, headers=sent, extensions={"timeout": timeouts}) as response:
+            yield response, time.monotonic() - began
 
-    def _body(self, headers: dict[str, str], chunks: Iterable[bytes]) -> bytes:
-        expected = headers.get("content-length", "")
+    def _check_length(self, named: dict[str, str]) -> None:
+        expected = named.get("content-length", "")
         if expected.isdigit() and int(expected) > self._limits.max_bytes:
             self._too_large()
-        body, sniffed, large = io.BytesIO(), False, False
-        try:
-            for chunk in decoded(chunks, headers.get("content-encoding", "")):
-                body.write(chunk)
-                if body.tell() > self._limits.max_bytes:
-                    self._too_large()
-                if not sniffed and body.tell() >= HEAD_BYTES:
-                    self._check_head(body, headers)
-                    sniffed = True
-                if not large and body.tell() > LARGE_BYTES:
-                    large = self._take_turn()
-        finally:
-            if large:
-                self._large.release()
-        if not sniffed and body.tell():
-            self._check_head(body, headers)
-        return body.getvalue()
 
-    def _check_head(self, body: io.BytesIO, headers: dict[str, str]) -> None:
+    def _check_head(self, head: bytes, headers: dict[str, str]) -> None:
         try:
-            self._sniff(bytes(body.getbuffer()[:HEAD_BYTES]))
+            self._sniff(head[:HEAD_BYTES])
         except NotMedia as exc:
-            msg = (
-                f"not media by its first bytes; the server calls it {headers.get('content-type', '')[:60]!r}"
-            )
+            declared = headers.get("content-type", "")[:60]
+            msg = f"not media by its first bytes; the server calls it {declared!r}"
             raise FetchWrongType(msg) from exc
-
-    def _take_turn(self) -> bool:
-        if not self._large.acquire(timeout=self._limits.seconds):
-            msg = "too many large bodies at once; this one waited in vain"
-            raise FetchTimeout(msg)
-        return True
 
     def _too_large(self) -> None:
         msg = f"the body is larger than {self._limits.max_bytes} bytes; the rest was not read"
         raise FetchTooLarge(msg)
+
+
+@dataclass(slots=True)
+class _Body:
+    """How far one body has come, and what of its headers says that a later part belongs to it."""
+
+    headers: dict[str, str]
+    size: int = 0
+    requests: int = 1
+    resumes: int = field(default=RESUMES)
+
+    @property
+    def encoding(self) -> str:
+        return self.headers.get("content-encoding", "")
+
+    @property
+    def length(self) -> int | None:
+        said = self.headers.get("content-length", "")
+        return int(said) if said.isdigit() and not self.encoding else None
+
+    @property
+    def validator(self) -> str | None:
+        """What If-Range takes: a strong ETag, or else the date."""
+        tag = self.headers.get("etag", "")
+        return tag if tag.startswith('"') else self.headers.get("last-modified")
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the rest can be asked for: something came, of a file that can be recognised."""
+        can = self.headers.get("accept-ranges", "").lower() == "bytes" and self.validator is not None
+        plain = self.encoding.strip().lower() in {"", "identity"}
+        self.resumes -= 1
+        return can and plain and self.size > 0 and self.resumes >= 0
+
+    def rest(self) -> dict[str, str]:
+        """Give the headers that ask for the rest."""
+        return {"Range": f"bytes={self.size}-", "If-Range": self.validator or ""}
+
+    def goes_on(self, named: dict[str, str]) -> bool:
+        """Say whether an answer is the rest of this body and of nothing else."""
+        begins = named.get("content-range", "").startswith(f"bytes {self.size}-")
+        return begins and not named.get("content-encoding", "")
+
+    def counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.size += len(piece)
+            yield piece
+
+
+def _named(response: httpcore.Response) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
 
 
 def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -180,6 +319,7 @@ def decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 @contextmanager
 def _own_errors(url: str) -> Iterator[None]:
+    """Turn what the network raises into our errors; whoever keeps a body meets no others."""
     try:
         yield
     except httpcore.TimeoutException as exc:
@@ -188,87 +328,3 @@ def _own_errors(url: str) -> Iterator[None]:
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError) as exc:
         msg = f"{url} failed: {type(exc).__name__}"
         raise FetchFailed(msg) from exc
-
-
-class PinnedBackend(httpcore.NetworkBackend):
-    """Connects to the addresses that the guard has checked, and to no other; keeps the deadline."""
-
-    def __init__(self, rules: Rules) -> None:
-        """Keep the rules and wrap httpcore's own sockets."""
-        self._rules, self._inner, self._local = rules, httpcore.SyncBackend(), threading.local()
-
-    @contextmanager
-    def until(self, deadline: float) -> Iterator[None]:
-        """Hold everything this thread does to a moment of time.monotonic()."""
-        self._local.deadline = deadline
-        try:
-            yield
-        finally:
-            del self._local.deadline
-
-    def left(self, timeout: float | None) -> float:
-        """Give the seconds that one step may take. Raises httpcore.ReadTimeout when none are left."""
-        left = getattr(self._local, "deadline", time.monotonic() + SILENCE_S) - time.monotonic()
-        if left <= 0:
-            msg = "out of time"
-            raise httpcore.ReadTimeout(msg)
-        return left if timeout is None else min(left, timeout)
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Resolve, check all addresses, and connect to the first of them that answers."""
-        failed: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in resolve(host, port, self._rules):
-            try:
-                stream = self._inner.connect_tcp(
-                    address, port, self.left(timeout), local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
-                failed = exc
-            else:
-                return TimedStream(stream, self)
-        raise failed
-
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        """Refuse: no source is a socket file. Raises httpcore.ConnectError."""
-        msg = f"unix sockets are not fetched from: {path}, {timeout}, {socket_options}"
-        raise httpcore.ConnectError(msg)
-
-
-class TimedStream(httpcore.NetworkStream):
-    """A connection whose every step ends by the deadline of the thread that uses it."""
-
-    def __init__(self, inner: httpcore.NetworkStream, backend: PinnedBackend) -> None:
-        """Wrap an open connection."""
-        self._inner, self._backend = inner, backend
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what is there, for as long as the deadline leaves."""
-        return self._inner.read(max_bytes, self._backend.left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write, for as long as the deadline leaves."""
-        self._inner.write(buffer, self._backend.left(timeout))
-
-    def close(self) -> None:
-        """Close it."""
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        """Start TLS under the name that was asked for, on the address that was checked."""
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._backend.left(timeout))
-        return TimedStream(inner, self._backend)
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's interface
-        """Hand through."""
-        return self._inner.get_extra_info(info)

@@ -7,21 +7,28 @@ redirects and retries. The guard stands here as well, because every hop comes th
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.exceptions import CannotResolveHostError
 from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
+from sqlalchemy.exc import OperationalError
 
-from crawlers.eyes import PART, Eyes
+from crawlers.eyes import ASKED, KEPT, PART, Eyes
 from crawlers.fetch_guard import check_url
+from crawlers.headers import CappedFactory
 from crawlers.resolver import REFUSED_HOSTS
 from crawlers.seen import MEDIA
-from monitor.errors import FetchRefused, RateLimited
+from monitor.errors import FetchRefused, LikenessError, RateLimited
+from monitor.intake import submit_kept
 
 if TYPE_CHECKING:
     from scrapy import Request
+
+    from monitor.intake import Kept
 
 CONDITIONS: Final = ("If-None-Match", "If-Modified-Since")
 UNDONE: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -36,6 +43,7 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
     def __init__(self, crawler: Any) -> None:  # noqa: ANN401 - as above
         """Take what the crawl shares from its spider."""
         super().__init__(crawler)
+        self._pool._factory = CappedFactory  # noqa: SLF001 - where Scrapy puts its own
         self._eyes: Eyes = crawler.spider.eyes
 
     async def download_request(self, request: Request) -> Response:
@@ -58,12 +66,20 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
         sent = {name: request.headers.get(name) for name in CONDITIONS}
         conditions = {name: value.decode("latin-1") for name, value in sent.items() if value}
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(
-            self._eyes.threads, self._eyes.fetcher.get, request.url, conditions
-        )
-        request.meta["download_latency"] = answer.latency_s
+        early = partial(self._early, request)
+        get = partial(self._eyes.fetcher.get, request.url, conditions, early)
+        answer = await loop.run_in_executor(self._eyes.threads, get)
+        request.meta.update({"download_latency": answer.latency_s, KEPT: answer.kept})
+        self._eyes.tally.requests += answer.requests - 1
         headers = {name: value for name, value in answer.headers.items() if name not in UNDONE}
-        return Response(request.url, status=answer.status, headers=headers, body=answer.body)
+        return Response(request.url, status=answer.status, headers=headers)
+
+    def _early(self, request: Request, beginning: Kept) -> None:
+        """Put the beginning of a long video in, from the thread that fetches the rest."""
+        where = request.cb_kwargs
+        origin = self._eyes.origin(request.meta[ASKED], where["page_url"], where["title"])
+        with contextlib.suppress(LikenessError, OperationalError):  # the whole comes anyway
+            submit_kept(beginning, origin, self._eyes.door)
 
     async def close(self) -> None:
         """Close connections and threads. Scrapy makes one handler per scheme; a second close does nothing."""

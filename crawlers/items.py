@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitor.intake import Kept
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFound:
-    """One media file that was fetched. `url` is where a page pointed, before any redirect.
-
-    `data` stays out of `repr`, so that it can never come into a log.
-    """
+    """One media file that was fetched and kept. `url` is where a page pointed, before any redirect."""
 
     url: str
     page_url: str
     title: str
-    data: bytes = field(repr=False)
+    kept: Kept
     etag: str | None
     last_modified: str | None

@@ -11,10 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from crawlers.eyes import Eyes
 from crawlers.seen import MEDIA, TAKEN
-from monitor.db import utc_now
 from monitor.errors import LikenessError, StorageError
-from monitor.intake import submit
-from monitor.values import Digest, Origin, OriginKind, SourceId
+from monitor.intake import submit_kept
 
 if TYPE_CHECKING:
     from crawlers.items import MediaFound
@@ -41,25 +39,25 @@ class TakeMedia:
         """Put one file in. Raises DropItem with the code of what went wrong."""
         try:
             loop = asyncio.get_running_loop()
-            digest, submitted = await loop.run_in_executor(self._threads, self._submit, item)
+            submitted = await loop.run_in_executor(self._threads, self._submit, item)
         except LikenessError as exc:
             self._eyes.tally.dropped[exc.code] += 1
             where = {"page_url": item.page_url, "title": item.title}
             self._eyes.book.failed(item.url, MEDIA, exc.code, exc.message, **where)
             raise DropItem(exc.code) from exc
-        self._note(item, digest, submitted)
+        self._note(item, submitted)
         return item
 
-    def _submit(self, item: MediaFound) -> tuple[Digest, Submitted]:
-        source_id = SourceId(self._eyes.source.id)
-        origin = Origin(OriginKind.CRAWL, utc_now(), item.url, item.page_url, item.title or None, source_id)
+    def _submit(self, item: MediaFound) -> Submitted:
         try:
-            return Digest.of(item.data), submit(item.data, origin, self._eyes.door)
+            return submit_kept(
+                item.kept, self._eyes.origin(item.url, item.page_url, item.title), self._eyes.door
+            )
         except OperationalError as exc:
             msg = "the database did not take the item"
             raise StorageError(msg) from exc
 
-    def _note(self, item: MediaFound, digest: Digest, submitted: Submitted) -> None:
+    def _note(self, item: MediaFound, submitted: Submitted) -> None:
         tally = self._eyes.tally
         if submitted.seen_before:
             tally.media_known += 1
@@ -73,7 +71,7 @@ class TakeMedia:
             title=item.title,
             etag=item.etag,
             last_modified=item.last_modified,
-            sha256=digest.hex,
+            sha256=item.kept.digest.hex,
             media_id=submitted.media_id,
         )
 

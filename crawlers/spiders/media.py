@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import scrapy
 
-from crawlers.eyes import ASKED, PART, Eyes
+from crawlers.eyes import ASKED, KEPT, PART, Eyes
 from crawlers.items import MediaFound
 from crawlers.links import kind_by_ending
 from crawlers.outcomes import outcome_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from scrapy import Request
     from scrapy.http import Response
+
+    from monitor.intake import Kept
 
     Found = Iterator[Request | MediaFound]
 
@@ -77,8 +79,9 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
             self.eyes.tally.media_unchanged += 1
             self.eyes.book.looked(url, MEDIA, UNCHANGED)
             return
-        self.eyes.tally.bytes_fetched += len(response.body)
-        yield MediaFound(url, page_url, title, response.body, **validators(response))
+        kept: Kept = response.meta[KEPT]
+        self.eyes.tally.bytes_fetched += kept.size_bytes
+        yield MediaFound(url, page_url, title, kept, **validators(response))
 
     def media_failed(self, failure: Any) -> None:  # noqa: ANN401 - Twisted's Failure
         """Note why a file was not fetched."""

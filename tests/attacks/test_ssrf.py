@@ -100,7 +100,7 @@ def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_checked(
 ) -> None:
     names = Names([PUBLIC], ["127.0.0.1"])
     monkeypatch.setattr(socket, "getaddrinfo", names)
-    fetcher = Fetcher(Rules(allow_http=True), Limits(1000, 1.0), "test", bytes)
+    fetcher = Fetcher(Rules(allow_http=True), Limits(1000, 1.0), "test", bytes, b"".join)
     reached: list[str] = []
 
     def connect(address: str, *_: Any, **__: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
     Answer = Callable[[BaseHTTPRequestHandler], None]
     Respond = Callable[[BaseHTTPRequestHandler, dict[str, str]], None]
@@ -25,6 +27,7 @@ class Asked:
     at: float
     headers: dict[str, str]
     at_once: int
+    method: str = "GET"
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Site:
     asked: list[Asked] = field(default_factory=list)
     programs: dict[str, Respond] = field(default_factory=dict)
     busy: int = 0
+    knows_head: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -149,10 +153,22 @@ def site() -> Iterator[Site]:
         protocol_version = "HTTP/1.1"
         timeout = 20
 
+        def do_HEAD(self) -> None:
+            if running.knows_head:
+                body, self.wfile = self.wfile, _Bodiless(self.wfile)
+                self.do_GET()
+                self.wfile = body
+            else:
+                self.send_response(405)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
         def do_GET(self) -> None:
             with running.lock:
                 running.busy += 1
-                asked = Asked(self.path, time.monotonic(), dict(self.headers.items()), running.busy)
+                asked = Asked(
+                    self.path, time.monotonic(), dict(self.headers.items()), running.busy, self.command
+                )
                 running.asked.append(asked)
             try:
                 _serve(running, self)
@@ -180,6 +196,23 @@ def site() -> Iterator[Site]:
         server.block_on_close = False
         server.server_close()
         thread.join()
+
+
+class _Bodiless(io.BytesIO):
+    """Passes on what is written before the end of the head, and drops the body."""
+
+    def __init__(self, line: BinaryIO) -> None:
+        super().__init__()
+        self._line, self._is_over = line, False
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # bytes are all that is written
+        if not self._is_over:
+            self._line.write(data)
+            self._is_over = data.endswith(b"\r\n\r\n")
+        return len(data)
+
+    def flush(self) -> None:
+        self._line.flush()
 
 
 def _serve(running: Site, handler: BaseHTTPRequestHandler) -> None:
