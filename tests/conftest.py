@@ -40,6 +40,11 @@ def pytest_configure() -> None:
     sys.dont_write_bytecode = False
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Give one worker more than there are cores: a quarter of the tests' time is waiting for somebody."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _loopback_only() -> Iterator[None]:
     """Fail any test that reaches for the network; an error of ours could be taken for a refused fetch."""

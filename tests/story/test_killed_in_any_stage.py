@@ -39,7 +39,7 @@ PLACES = {
     "embed": "monitor.pipeline:embed",
     "match": "monitor.pipeline:match",
     "score": "monitor.pipeline:score",
-    "evidence": "monitor.pipeline:evidence",
+    "evidence": "monitor.drafting:evidence",
     "finding": "monitor.findings:_append_link",
     "end": "monitor.claims:finish",
     "forget": "monitor.pipeline:forget",
