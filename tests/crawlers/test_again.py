@@ -130,7 +130,7 @@ def test_a_host_that_is_too_busy_is_given_the_time_that_it_asks_for(crawls: Craw
     web.page("/", '<img src="/busy.png"><a href="/later.html">later</a>')
     web.answer("/busy.png", busy)
     web.page("/later.html", "<p>nothing</p>")
-    crawls.add()
+    crawls.add(delay_s=0.4)  # the first answer is here before the second request leaves
     crawls.run()
     assert web.paths() == ["/", "/busy.png", "/later.html"]
     assert web.asked[-1].at - web.asked[-2].at > 1.9
