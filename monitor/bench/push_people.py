@@ -11,9 +11,11 @@ import numpy as np
 from sqlmodel import select
 
 from alerts.tables import Alert, IncidentFinding
+from enrollment.samples import Reader
+from monitor.assembly import build_tools
 from monitor.bench.frame import Figure
 from monitor.db import reading
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, MediaError, SampleError
 from monitor.partners.tables import FeedItem
 from monitor.tables import Finding, MediaItem
 
@@ -46,12 +48,19 @@ def told_after(service: Service, request: Request) -> dict[str, Figure]:
     Raises ConfigError where there are not enough pictures of enough people.
     """
     people = _people(request.data)
-    for number, pictures in enumerate(people):
-        _enrol(service, f"person-{number}", pictures[:SAMPLES])
+    with build_tools(service.settings, service.engine) as tools:
+        reader = Reader(tools.pack, tools.decoder, service.settings.max_bytes)
+        samples = [_usable(reader, pictures) for pictures in people]
+    for number, usable in enumerate(samples):
+        _enrol(service, f"person-{number}", usable)
     for verb in ("serve", "worker"):
         service.start(verb)
     time.sleep(WARM_S)
-    pushed = [pictures[SAMPLES + turn] for turn in range(PUSHED) for pictures in people]
+    others = [
+        [one for one in pictures if one not in usable]
+        for pictures, usable in zip(people, samples, strict=True)
+    ]
+    pushed = [pictures[turn] for turn in range(PUSHED) for pictures in others]
     request.progress("from push to alert", 0, len(pushed))
     with service.load(pushed, len(pushed), 0, RATE, 2) as load:
         said = load.result()
@@ -76,6 +85,20 @@ def _people(folder: Path | None) -> list[list[Path]]:
         msg = f"there are not {PEOPLE} people with {SAMPLES + PUSHED} pictures each"
         raise ConfigError(msg, hint="Name a folder with a folder of pictures per person: --data DIR.")
     return sorted(found, key=lambda pictures: (-len(pictures), pictures))[:PEOPLE]
+
+
+def _usable(reader: Reader, pictures: list[Path]) -> list[Path]:
+    """Choose the first pictures that an enrolment takes."""
+    found: list[Path] = []
+    for picture in pictures:
+        if len(found) == SAMPLES or len(pictures) - len(found) <= PUSHED:
+            break
+        try:
+            reader.face(picture.name, picture.read_bytes())
+        except (SampleError, MediaError):
+            continue
+        found.append(picture)
+    return found
 
 
 def _enrol(service: Service, name: str, pictures: list[Path]) -> None:

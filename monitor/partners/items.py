@@ -33,6 +33,9 @@ ITEM_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 LONGEST_TITLE: Final = 500
 """Characters."""
 
+PLAIN: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+"""No control letters, and no halves of a letter, which no database keeps."""
+
 FIELDS: Final = frozenset({"key", "content", "url", "page_url", "title"})
 
 MOST_LINES: Final = 1000
@@ -59,11 +62,13 @@ def of_json(raw: bytes, hosts: Iterable[str]) -> Item:
     Raises BodyBroken, ItemBroken, AddressRefused.
     """
     said = object_of(raw)
-    content = said.pop("content", None)
-    if content is not None and not isinstance(content, str):
+    if "content" not in said:
+        return _item(said, None, hosts)
+    content = said.pop("content")
+    if not isinstance(content, str):
         msg = "content is not text in base64"
         raise ItemBroken(msg)
-    return _item(said, None if content is None else _decoded(content), hosts)
+    return _item(said, _decoded(content), hosts)
 
 
 def of_multipart(body: bytes, content_type: str, hosts: Iterable[str]) -> Item:
@@ -119,15 +124,15 @@ def object_of(raw: bytes) -> dict[str, Any]:
 
 
 def text_in(said: dict[str, Any], name: str, longest: int) -> str | None:
-    """Give a text of an object, None where it is not there or null. Raises ItemBroken."""
-    text = said.get(name)
-    if text is None:
+    """Give a text of an object, None where it is not there. Raises ItemBroken."""
+    if name not in said:
         return None
+    text = said[name]
     if not isinstance(text, str) or not text or len(text) > longest:
         msg = f"{name} is not text of 1 to {longest} characters"
         raise ItemBroken(msg)
-    if not text.isprintable():
-        msg = f"{name} holds letters that cannot be printed"
+    if not PLAIN.fullmatch(text):
+        msg = f"{name} holds control letters, or half a letter"
         raise ItemBroken(msg)
     return text
 

@@ -39,8 +39,14 @@ KEY: Final[Schema] = {
     "description": "Your own name of the item. The same key is the same item for ever.",
     "examples": ["post-81733/1"],
 }
-URL: Final[Schema] = {"type": ["string", "null"], "minLength": 1, "maxLength": addresses.LONGEST_URL}
-TITLE: Final[Schema] = {"type": ["string", "null"], "minLength": 1, "maxLength": items.LONGEST_TITLE}
+URL: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": addresses.LONGEST_URL}
+PLAIN: Final = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"
+TITLE: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": items.LONGEST_TITLE,
+    "pattern": PLAIN,
+}
 
 PROBLEMS: Final[dict[int, str]] = {
     400: "The body is not what its Content-Type says.",
@@ -290,7 +296,7 @@ def _schemas() -> dict[str, Schema]:
             {
                 "key": KEY,
                 "status": {"enum": list(takedowns.STATUSES)},
-                "note": {"type": ["string", "null"], "minLength": 1, "maxLength": takedowns.LONGEST_NOTE},
+                "note": {**TITLE, "maxLength": takedowns.LONGEST_NOTE},
             },
             *("key", "status"),
         ),
@@ -316,7 +322,7 @@ def _told() -> dict[str, Schema]:
 
 def _content() -> Schema:
     return {
-        "type": ["string", "null"],
+        "type": "string",
         "contentEncoding": "base64",
         "description": "The file: a picture, video or sound, by its own bytes.",
     }
