@@ -53,7 +53,7 @@ KIND = "likeness-watch export"
 VERSION = 1
 
 TOLD_APART = frozenset(
-    {"consent", "template", "finding", "evidence", "delegate", "subject", "lookalike", "blob"}
+    {"consent", "template", "finding", "evidence", "delegate", "subject", "lookalike", "blob", "search_term"}
 )
 """Tables that stand in the JSON opened and in words, not as rows; a lookalike is somebody else's face."""
 

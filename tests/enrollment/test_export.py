@@ -40,6 +40,7 @@ AS_ROWS = frozenset(
         "alert_budget",
         "challenge",
         "dismissal",
+        "drill",
         "given_sample",
         "hold",
         "incident",

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import select
 
 from crawlers.platforms.interfaces import Terms
-from enrollment import pausing, search_terms
+from enrollment import erasure, pausing, search_terms
 from enrollment.export_contents import gathered
 from enrollment.search_terms import LONGEST, MOST, EnrolledTerms, TermKind, checked
 from enrollment.tables import SearchTerm
@@ -151,6 +151,14 @@ def test_a_damaged_term_of_one_person_keeps_nobody_elses(town: Residents) -> Non
     terms = book(town).terms("s")
     assert terms is not None
     assert terms.names == ("Ada",)
+
+
+def test_an_erasure_takes_them_all(town: Residents) -> None:
+    ana = town.watched()
+    add(town, ana, TermKind.NAME, NAME)
+    erasure.erase(town.town.engine, town.town.keys, town.blobs, ana, "subject")
+    with reading(town.town.engine) as session:
+        assert session.exec(select(SearchTerm)).all() == []
 
 
 def test_the_copy_of_everything_has_them(town: Residents) -> None:
