@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +26,7 @@ from crawlers.middlewares import LONGEST_DELAY_S, hold, retry_after_s
 from crawlers.outcomes import BUSY, FULL, READER_FAULT, TRAP, outcome_of
 from crawlers.platforms.interfaces import Answer, Basis, Watch
 from crawlers.platforms.registry import platform_of
-from crawlers.seen import GONE, PAGE, TAKEN
+from crawlers.seen import GONE, LOOKED, PAGE, TAKEN
 from crawlers.spiders.lines import Line, OneStep
 from crawlers.spiders.media import MediaSpider, validators
 from crawlers.spiders.posts import Posts
@@ -101,9 +102,19 @@ class PlatformSpider(MediaSpider):
         for seen in self.eyes.book.unfinished():
             for request in self.media(seen.url, seen.page_url or self.watch.url, seen.title or ""):
                 yield request
-        for ask in self.platform.begin(self.watch):
+        for ask in self._first():
             for request in self._ask(ask, None, first=True, known=ask.tag in self.watch.cursors):
                 yield request
+
+    def _first(self) -> list[Ask]:
+        """Give what is asked for first. Where it is more than may be asked in one run, chance decides."""
+        asks = list(self.platform.begin(self.watch))
+        if len(asks) > self._asks_left:
+            random.shuffle(asks)
+            self.eyes.tally.dropped[FULL] += len(asks) - self._asks_left
+        asks = asks[: self._asks_left]
+        self._asks_left -= len(asks)
+        return asks
 
     def _ask(
         self, ask: Ask, parent: OneStep | None, *, known: bool, first: bool = False
@@ -112,7 +123,7 @@ class PlatformSpider(MediaSpider):
         if _key(ask) in self._asked:
             return
         self._asked.add(_key(ask))
-        self._asks_left -= 1
+        self._asks_left -= not first
         step = self._line(ask.tag).step(parent)
         yield self._request(Asking(ask, step, first, known))
 
@@ -127,7 +138,8 @@ class PlatformSpider(MediaSpider):
 
     def _request(self, asking: Asking) -> Request:
         ask = asking.ask
-        conditions = self.eyes.book.ask(self._name_of(ask), PAGE) if asking.first else {}
+        is_repeatable = asking.first and ask.posts is None
+        conditions = self.eyes.book.ask(self._name_of(ask), PAGE) if is_repeatable else {}
         return scrapy.Request(
             ask.url,
             self.read_answer,
@@ -225,15 +237,18 @@ class PlatformSpider(MediaSpider):
         line = asking.step.line
         line.at_end = line.at_end if line.at_end is not None else read.cursor_at_end
         asking.step.cursor = read.cursor
-        if asking.first and asking.ask.posts is None:
-            line.when_ended.append(lambda: self._remember(asking.ask, response))
+        if asking.first:
+            found = validators(response)
+            line.when_ended.append(lambda: self._remember(asking.ask, found))
         asking.step.settled()
 
-    def _remember(self, ask: Ask, response: Response) -> None:
+    def _remember(self, ask: Ask, found: dict[str, str | None]) -> None:
         """Keep validators of the first page of a line once all of the line was handed over."""
-        found = validators(response)
         if any(found.values()):
             self.eyes.book.looked(self._name_of(ask), PAGE, TAKEN, shows=b"", **found)
+        before = self.eyes.book.seen(self.watch.url)
+        if before is not None and before.code not in LOOKED and before.looked_at < self.watch.now:
+            self.eyes.book.looked(self.watch.url, PAGE, TAKEN)  # what failed in an earlier run is over
 
     def _detail(self, ask: Ask, asking: Asking) -> Iterator[Request]:
         """Ask for a part of a step. A page that was begun is read to its end, even past the cap."""

@@ -282,6 +282,14 @@ def test_what_we_look_for_is_asked_for_and_written_down_nowhere(
     assert {one["modified_after"] for one in asked(web, MEDIA)} == set(kept.values())
 
 
+def test_more_names_than_pages_take_turns(crawls: Crawls, blog: Blog) -> None:
+    blog.upload(1, timedelta(days=1))
+    crawls.add(kind="wordpress", options={"look": "terms"}, max_pages=3)
+    terms = json.dumps({"names": [f"somebody {number}" for number in range(5)], "tag_key": "ab" * 32})
+    report = crawls.run("--terms-on-stdin", stdin=terms)
+    assert (report["pages"], report["dropped"]) == (3, {"max_pages": 7})  # two lists for each of five
+
+
 def test_terms_that_are_none_end_the_crawl_and_are_not_repeated(crawls: Crawls) -> None:
     crawls.add(kind="wordpress")
     child = crawls.start("--terms-on-stdin", stdin='{"names": ["Zoë Quilliam-Fox"]}')
