@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 from sqlmodel import select
+from typer.testing import CliRunner
 
 from enrollment import inviting, sessions, subjects
 from enrollment.accounts import INVITED_FOR, LINK_LASTS, Accounts
+from enrollment.cli import app
 from enrollment.contacts import EnrolledContacts
 from enrollment.erasure import erase
 from enrollment.profiles import Profile
 from enrollment.subjects import Ledger
 from enrollment.tables import Account, Passkey, Subject
 from monitor.blobs import BlobStore
+from monitor.crypto import new_key_line
 from monitor.db import reading, utc_now, writing
-from monitor.errors import AccountThere, ContactInvalid, NotFound, TooOften
+from monitor.errors import AccountThere, ConfigError, ContactInvalid, NotFound, TooOften
 from monitor.gallery import add_template
 from monitor.tables import AuditEvent
 from monitor.values import Modality, SubjectId
@@ -212,3 +216,20 @@ def test_she_is_found_by_her_name_in_any_case_and_two_of_a_name_by_neither(stree
     ida(street, "ida2@example.org")
     with pytest.raises(NotFound):
         inviting.find(ledger(street), "Ida Example")
+
+
+def test_the_verb_writes_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kek, home = new_key_line("k1"), tmp_path / "home"
+    street = Street.at(home, enrolment="closed", kek=SecretStr(kek))
+    who = ida(street)
+    for name, value in (("KEK", kek), ("HOME", str(home)), ("PUBLIC_URL", URL)):
+        monkeypatch.setenv(f"LIKENESS_{name}", value)
+    without = CliRunner().invoke(app, ["invite", "Ida Example"])
+    assert isinstance(without.exception, ConfigError)
+    monkeypatch.setenv("LIKENESS_LINK_SECRET", scene.SECRET)
+    done = CliRunner().invoke(app, ["invite", "Ida Example"])
+    assert (done.exit_code, IDA in done.output) == (0, True), done.exception
+    [message] = street.delivered()
+    assert street.browser().post(link_in(message)).status_code == 303
+    assert has_account(street, who) is not None
+    street.close()
