@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -85,12 +86,14 @@ def wiki(folder: Path) -> Iterator[Wiki]:
     _install(running)
     command = ["php", "-S", f"127.0.0.1:{running.port}", "-t", folder / "www"]
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env=running.environment(), stdout=log, stderr=log)
+        server = subprocess.Popen(
+            command, env=running.environment(), stdout=log, stderr=log, start_new_session=True
+        )
     try:
         _wait_for(running)
         yield running
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGKILL)  # PHP's own workers would outlive it
         server.wait(30)
 
 
