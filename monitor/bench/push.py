@@ -114,6 +114,8 @@ def _kills(service: Service, picture: Path, items: int, request: Request) -> dic
                     service.start(verb)
                 killed += 1
         said = load.result()
+    for verb in ("worker", "serve"):
+        service.stop(verb)  # nothing is looked at, and forgotten, while it is counted
     lost, doubled = _faults(service, said["keys"])
     return {
         "push.lost": Figure.exact(lost, "items", items),
@@ -136,8 +138,7 @@ def _faults(service: Service, answered: list[str]) -> tuple[int, int]:
         media = {row.id: row for row in session.exec(select(MediaItem))}
         places = Counter(session.exec(select(MediaOrigin.media_id).where(col(MediaOrigin.url).is_not(None))))
     by_key = dict(rows)
-    bytes_there = set(service.settings.blobs.glob("??/*"))
-    names = {path.name for path in bytes_there}
+    names = {path.name for path in service.settings.blobs.glob("??/*")}
     lost = 0
     for key in answered:
         item = media.get(by_key.get(key) or "")

@@ -86,9 +86,9 @@ class Partner:
         return made.id, base64.b64decode(made.secret.removeprefix("whsec_"))
 
     def signed(self, body: bytes, **how: Any) -> dict[str, str]:
-        """Give the three headers. `message_id`, `at` (seconds), `secret`, `signed` (bytes) may be others."""
+        """Give the three headers. `message_id`, `at`, `late` (seconds), `secret`, `signed` may be others."""
         message_id = how.get("message_id") or f"msg_{secrets.token_hex(8)}"
-        at = str(int(how.get("at") or time.time()))
+        at = str(int((how.get("at") or time.time()) + how.get("late", 0)))
         made = crypto.mac(
             how.get("secret", self.secret), f"{message_id}.{at}.".encode(), how.get("signed", body)
         )
