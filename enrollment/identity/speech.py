@@ -60,13 +60,15 @@ OTHER_S: Final = 0.8
 badly, so a few of them are no second speaker."""
 
 PARTS: Final = 6
-"""Parts that the speech is cut into: one digit each, where the pauses do not say otherwise."""
+"""Parts that the speech is cut into: the digits, where pauses tell them apart, else parts of one length."""
 
-APART: Final = 0.92
-"""Part of the review threshold below which two halves of the digits are not one person's: 0.46. There are ten
-ways to make two halves of six digits, and the least alike pair counts. Of 30 rows of five recorded speakers
-the lowest had 0.49. Where two people share the digits, one half each or every second one, it was below 0.46
-in 70 of 72 rows, by Opus as a browser writes it (2026-11)."""
+APART: Final = 0.84
+"""Part of the review threshold below which two halves of the digits are not one person's: 0.42. There are ten
+ways to make two halves of six digits, and the least alike pair counts. By Opus as a browser writes it, of 20
+rows of five recorded speakers the lowest had 0.43 and all others 0.49 and more; the first half in a machine's
+voice had 0.39 at most (8 rows of four), two people who share the digits, one half each or every second one,
+0.33 at most for those tried first (2026-11). Cut into parts of one length, in place of digits, some who take
+turns reach 0.5. Twenty rows are few: a person looks, and nobody is refused for it."""
 
 ENVELOPE_S: Final = 0.02
 """Seconds of one value of the envelope of the sound."""
@@ -153,7 +155,8 @@ def _speakers(sound: Sound, cells: NDArray[np.int64], models: VoiceModels) -> Si
 
 def _one_voice(sound: Sound, cells: NDArray[np.int64], models: VoiceModels) -> Sign:
     """Hold the halves of what is said against each other, however the digits are shared out."""
-    parts = np.array_split(cells, PARTS)
+    said = np.split(cells, np.flatnonzero(np.diff(cells) > 1) + 1)
+    parts = said if len(said) == PARTS else np.array_split(cells, PARTS)
     firsts = [{0, *rest} for rest in combinations(range(1, PARTS), PARTS // 2 - 1)]
     shared = [sorted(half) for one in firsts for half in (one, set(range(PARTS)) - one)]
     halves = [np.concatenate([parts[number] for number in half]) for half in shared]

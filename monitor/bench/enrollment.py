@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
     from monitor.bench.enrollment_door import Door
     from monitor.bench.frame import Request
     from monitor.ml.interfaces import Pack
-    from monitor.settings import Settings
     from monitor.values import SubjectId
 
 log = logs.get(__name__)
@@ -137,9 +137,10 @@ def tried(request: Request, pack: Pack, data: Path) -> Counted:
             request.progress("people who came", counted.of.total(), len(trials))
         log.info("tried", kind=trial.kind, who=trial.victim.name, state=outcome.state, codes=outcome.codes)
 
-    with ThreadPoolExecutor(AT_ONCE) as doors:
+    with ExitStack() as open_doors, ThreadPoolExecutor(AT_ONCE) as threads:
+        doors = [open_doors.enter_context(opened(request.settings, pack)) for _ in range(AT_ONCE)]
         shares = [trials[number::AT_ONCE] for number in range(AT_ONCE)]
-        at_work = [doors.submit(_present_all, request.settings, pack, town, one, told) for one in shares]
+        at_work = [threads.submit(_present_all, *one, town, told) for one in zip(doors, shares, strict=True)]
         for share in at_work:
             share.result()
     return counted
@@ -154,21 +155,15 @@ class Town:
 
 
 def _present_all(
-    settings: Settings,
-    pack: Pack,
-    town: Town,
-    trials: Sequence[Trial],
-    told: Callable[[Trial, Outcome], None],
+    door: Door, trials: Sequence[Trial], town: Town, told: Callable[[Trial, Outcome], None]
 ) -> None:
     """Film and present some trials at one door, and tell what became of each."""
-    with opened(settings, pack) as door:
-        fill(door, Modality.FACE, town.faces)
-        others = [door.desk.reader.voice("", one).vector for one in town.recordings[:-1]]
-        fill(door, Modality.VOICE, others)
-        presenter = Presenter(door, other_voice=town.recordings[-1])
-        for trial in trials:
-            clip = NO_CLIP if trial.kind in NOT_FILMED else clip_of(trial, drawn_for(trial))
-            told(trial, presenter.present(trial, clip))
+    fill(door, Modality.FACE, town.faces)
+    fill(door, Modality.VOICE, [door.desk.reader.voice("", one).vector for one in town.recordings[:-1]])
+    presenter = Presenter(door, other_voice=town.recordings[-1])
+    for trial in trials:
+        clip = NO_CLIP if trial.kind in NOT_FILMED else clip_of(trial, drawn_for(trial))
+        told(trial, presenter.present(trial, clip))
 
 
 def trials_of(cast: Sequence[Guest], rounds: int, seed: int) -> Iterator[Trial]:

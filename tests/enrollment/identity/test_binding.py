@@ -52,12 +52,25 @@ def test_a_face_that_is_less_alike(cosine: float, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_one_second_of_somebody_else_fails(first: bool) -> None:  # noqa: FBT001 - a parameter of a test
-    mine, theirs = [like(OWN, 0.7, 3)] * 24, [like(STRANGER, 0.9, 4)] * 12
+@pytest.mark.parametrize(
+    ("count", "code"), [(4, "face_other_for_a_second"), (8, "face_other"), (12, "face_other")]
+)
+def test_somebody_else_for_a_part_of_the_clip_is_refused(first: bool, count: int, code: str) -> None:  # noqa: FBT001 - a parameter of a test
+    mine, theirs = [like(OWN, 0.7, 3)] * 24, [like(STRANGER, 0.9, 4)] * count
     vectors = theirs + mine if first else mine + theirs
-    found = signs(drawn(path((0, 0, 3)), vectors=vectors))
-    assert found["face"].code == "face_other"
+    found = signs(drawn(path((0, 0, len(vectors) / 12)), vectors=vectors))
+    assert found["face"].code == code
     assert found["same_face"].code == "two_people"
+
+
+def test_one_poor_second_among_good_ones_is_still_the_person() -> None:
+    found = signs(clip([0.7] * 12 + [0.3] * 4 + [0.7] * 12))
+    assert found["face"].code == "face_same"
+    assert found["face"].score > BOUNDS.review
+
+
+def test_a_second_that_is_like_nobody_is_for_a_person() -> None:
+    assert signs(clip([0.7] * 12 + [0.1] * 4 + [0.7] * 12))["face"].code == "face_other_for_a_second"
 
 
 def test_turned_faces_do_not_count() -> None:
