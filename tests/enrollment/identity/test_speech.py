@@ -11,6 +11,7 @@ import pytest
 from enrollment.identity.signs import Outcome, Sign
 from enrollment.identity.speech import (
     ENVELOPE_S,
+    ONE_VOICE,
     SPEAKERS,
     SPEECH,
     SYNTHETIC,
@@ -21,7 +22,7 @@ from enrollment.identity.speech import (
 )
 from monitor.bench.challenge_digits import said, sentences
 from monitor.bench.sound import OPUS_12K, through
-from monitor.values import SAMPLE_RATE, Sound
+from monitor.values import SAMPLE_RATE, Sound, Span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,7 @@ def test_ones_own_digits_are_never_somebody_elses(
         assert sign(spoken, SPEECH).outcome is Outcome.PASS
         assert sign(spoken, VOICE).outcome is not Outcome.FAIL
         assert sign(spoken, SPEAKERS).outcome is Outcome.PASS
+        assert sign(spoken, ONE_VOICE).outcome is Outcome.PASS
 
 
 def test_most_of_ones_own_digits_pass(voices: VoiceModels, enrolled: dict[str, NDArray[np.float32]]) -> None:
@@ -120,7 +122,8 @@ def test_what_is_not_assessed_is_named_and_a_scorer_takes_its_place(
     class Alarm:
         """A scorer for this test alone: calls everything synthetic."""
 
-        def score(self, sound: Sound) -> Sign:
+        def score(self, sound: Sound, speech: tuple[Span, ...]) -> Sign:
+            assert speech
             return Sign(SYNTHETIC, Outcome.DOUBT, "voice_synthetic", sound.seconds)
 
     sound = Sound(said("june", "305719", np.random.default_rng(6)))
