@@ -33,14 +33,14 @@ and a second may be the one in which the head comes back from a turn."""
 
 SURE, WEAK = 1.0, 0.5
 """Parts of the pack's review threshold (0.41). Of the worst two seconds, over SURE it is the person, below
-WEAK it is not: 13 genuine clips in which single seconds are poor had 0.47 and more, a face swap 0.30, another
-person -0.08, a person who changed half-way -0.08. By the mean cosine of the worst second, which decided
-before, 5 of the 13 were in doubt, and the lowest had 0.32 (fr_feature, python -m monitor.bench.enrollment's
-clips, 2026-11)."""
+WEAK it is not. Of 14 genuine clips, chosen for the poor seconds that they had, 13 had 0.47 and more and one,
+of slow turns, 0.28; a face swap 0.30; another person -0.08; a person who changed half-way -0.08. By the mean
+cosine of the worst second, which decided before, 5 of the 13 were in doubt and the slow one was refused
+(fr_feature, clips of `likeness bench enrollment`, 2026-11)."""
 
 FLOOR: Final = 0.5
 """Part of it that each second must have by itself: the worst of the 13 had 0.33, which is 0.8 of it. Below,
-a person looks: somebody else may have been there for a second."""
+a person looks: somebody else may have been there for a second. That is all that speaks against the slow one."""
 
 LEAST_AHEAD: Final = 6
 """Vectors of a face that looks ahead, below which nothing can be said: a second and a half."""
