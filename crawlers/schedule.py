@@ -2,8 +2,10 @@
 
 When a source is due stands in its row (`due_at`), and what a run that ended means for it is reckoned from the
 run's own record (cadence.py). So a scheduler that is killed leaves nothing undone: the next one reads the
-same rows. After a sleep of the machine each overdue source is looked at once, the longest overdue first, a
-few at a time. A lease keeps a second scheduler out. Each crawl is a process of its own, without any key.
+same rows. Every crawl that is due becomes a job of APScheduler, whose store lives in memory; its triggers are
+not asked when, since they know neither an interval that adapts nor a clock that was set back. After a sleep
+of the machine each overdue source is looked at once, the longest overdue first, a few at a time. A lease
+keeps a second scheduler out. Each crawl is a process of its own, without any key.
 
 Clocks: what lasts is measured by the clock that does not jump. Where the wall clock was set back, what is due
 is moved back by as much; where it was set forward, sources are due early, once.
@@ -17,11 +19,15 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, or_, select
 
@@ -47,6 +53,9 @@ if TYPE_CHECKING:
 
 LEASE: Final = "scheduler"
 """Name of the lease; its row is also the heartbeat that others may look at."""
+
+CRAWLS, ROUNDS = "crawls", "rounds"
+"""The two pools of threads: a round never waits for crawls."""
 
 CRAWLS_AT_ONCE: Final = 4
 """Crawl processes at once; each takes about 150 MB. The others wait their turn and are not dropped."""
@@ -93,6 +102,7 @@ def run_scheduler(settings: Settings, stop: threading.Event, book: TermBook | No
     children = Crawls(settings, book)
     jobs = Jobs(engine, children)
     try:
+        jobs.every(FORGET_S, partial(_forget, engine))
         _keep_going(engine, who, jobs, stop)
     finally:
         jobs.close()
@@ -103,7 +113,7 @@ def run_scheduler(settings: Settings, stop: threading.Event, book: TermBook | No
 
 def _keep_going(engine: Engine, who: str, jobs: Jobs, stop: threading.Event) -> None:
     logger = log.get(__name__)
-    extended, forgot = time.monotonic(), -FORGET_S
+    extended = time.monotonic()
     while not stop.wait(SYNC_S if jobs.ready else 0):
         held = True
         try:
@@ -112,15 +122,19 @@ def _keep_going(engine: Engine, who: str, jobs: Jobs, stop: threading.Event) -> 
                 with writing(engine) as session:
                     held = lease.extend(session, LEASE, who)
                 extended = time.monotonic()
-            if held and time.monotonic() - forgot >= FORGET_S:
-                forget(engine, utc_now())
-                forgot = time.monotonic()
         except (DBAPIError, StorageFull) as exc:
             logger.warning("the database did not answer", error=type(exc).__name__)
             held = time.monotonic() - extended < lease.LEASE_S
         if not held:
             msg = "another scheduler has taken over"
             raise LeaseLost(msg)
+
+
+def _forget(engine: Engine) -> None:
+    try:
+        forget(engine, utc_now())
+    except (DBAPIError, StorageFull) as exc:
+        log.get(__name__).warning("old addresses could not be forgotten", error=type(exc).__name__)
 
 
 class Jobs:
@@ -141,7 +155,18 @@ class Jobs:
         self._silent: dict[str, tuple[int, float]] = {}
         self._again_from, self._in_vain = steady(), 0
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(CRAWLS_AT_ONCE, thread_name_prefix="crawl")
+        self._scheduler = BackgroundScheduler(
+            jobstores={"default": MemoryJobStore()},
+            executors={CRAWLS: ThreadPoolExecutor(CRAWLS_AT_ONCE), ROUNDS: ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone=UTC,
+        )
+        self._scheduler.start()
+
+    def every(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something now and again and again, beside the crawls."""
+        often = IntervalTrigger(seconds=seconds, timezone=UTC)
+        self._scheduler.add_job(act, often, executor=ROUNDS, next_run_time=utc_now())
 
     def sync(self) -> None:
         """Let go what is paused, reckon what ended, start what is due. Raises DBAPIError, StorageFull."""
@@ -186,7 +211,9 @@ class Jobs:
             if not_before > self._steady() or host in {one for _, one in self._running.values()}:
                 return
             self._running[row.id] = (row.name, host)
-        self._threads.submit(self._crawl, SourceId(row.id), row.name)
+        self._scheduler.add_job(
+            self._crawl, args=[SourceId(row.id), row.name], executor=CRAWLS, name=f"crawl {row.name}"
+        )
 
     def _crawl(self, source_id: SourceId, name: str) -> None:
         reported = False
@@ -216,7 +243,7 @@ class Jobs:
                 return
             self._running[found.key] = (found.name, host)
         self._again_from = math.inf
-        self._threads.submit(self._again, found)
+        self._scheduler.add_job(self._again, args=[found], executor=CRAWLS, name=f"again {found.name}")
 
     def _again(self, found: retro.Slice) -> None:
         reported = False
@@ -249,7 +276,7 @@ class Jobs:
 
     def close(self) -> None:
         """Start no more crawls."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._scheduler.shutdown(wait=False)
 
 
 def _due(session: Session, now: datetime) -> Sequence[Source]:
