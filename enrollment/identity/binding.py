@@ -40,7 +40,7 @@ cosine of the worst second, which decided before, 5 of the 13 were in doubt and 
 
 FLOOR: Final = 0.5
 """Part of it that each second must have by itself: the worst of the 13 had 0.33, which is 0.8 of it. Below,
-a person looks: somebody else may have been there for a second. That is all that speaks against the slow one."""
+a person looks, for somebody else may have been there for a second; so at the slow clip, which has less."""
 
 LEAST_AHEAD: Final = 6
 """Vectors of a face that looks ahead, below which nothing can be said: a second and a half."""
