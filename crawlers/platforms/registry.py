@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from crawlers.platforms.bluesky import Bluesky
 from crawlers.platforms.mastodon import Mastodon
 from crawlers.platforms.mediawiki import COMMONS, MediaWiki
 from crawlers.platforms.peertube import PeerTube
@@ -17,7 +18,7 @@ SITE: Final = "site"
 """Web sites, feeds and sitemaps: read by spiders/site.py, which follows links instead of an API."""
 
 PLATFORMS: Final[dict[str, Platform]] = {
-    one.kind: one for one in (COMMONS, Mastodon(), MediaWiki(), PeerTube(), WordPress())
+    one.kind: one for one in (COMMONS, Bluesky(), Mastodon(), MediaWiki(), PeerTube(), WordPress())
 }
 
 
