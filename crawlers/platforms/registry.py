@@ -8,6 +8,7 @@ from crawlers.platforms.bluesky import Bluesky
 from crawlers.platforms.mastodon import Mastodon
 from crawlers.platforms.mediawiki import COMMONS, MediaWiki
 from crawlers.platforms.peertube import PeerTube
+from crawlers.platforms.telegram import Telegram
 from crawlers.platforms.wordpress import WordPress
 from monitor.errors import ConfigError
 
@@ -18,7 +19,8 @@ SITE: Final = "site"
 """Web sites, feeds and sitemaps: read by spiders/site.py, which follows links instead of an API."""
 
 PLATFORMS: Final[dict[str, Platform]] = {
-    one.kind: one for one in (COMMONS, Bluesky(), Mastodon(), MediaWiki(), PeerTube(), WordPress())
+    one.kind: one
+    for one in (COMMONS, Bluesky(), Mastodon(), MediaWiki(), PeerTube(), Telegram(), WordPress())
 }
 
 
