@@ -17,6 +17,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from crawlers.canonical import canonical
 from crawlers.cursors import CursorBook, read_cursors
 from crawlers.tables import SeenUrl
 from monitor.db import reading, utc_now
@@ -99,8 +100,8 @@ class Seen:
 
 
 def key_of(url: str) -> str:
-    """Give the key of an address: SHA-256 in hex."""
-    return hashlib.sha256(url.encode()).hexdigest()
+    """Give the key of an address, however it is written: SHA-256 of its canonical form, in hex."""
+    return hashlib.sha256(canonical(url).encode()).hexdigest()
 
 
 class SeenBook:

@@ -11,7 +11,7 @@ from crawlers.eyes import ASKED, KEPT, PART, Eyes
 from crawlers.items import MediaFound
 from crawlers.links import kind_by_ending
 from crawlers.outcomes import outcome_of
-from crawlers.seen import LONGEST_VALIDATOR, MEDIA, UNCHANGED
+from crawlers.seen import LONGEST_VALIDATOR, MEDIA, UNCHANGED, key_of
 from monitor.errors import FetchError
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
 
         It always is for a file that its platform says was changed after we looked.
         """
-        kind = kind_by_ending(url)
-        if url in self._media_met or (kind and kind not in self._collected):
+        kind, key = kind_by_ending(url), key_of(url)
+        if key in self._media_met or (kind and kind not in self._collected):
             return
-        self._media_met.add(url)
+        self._media_met.add(key)
         self.eyes.tally.media_found += 1
         conditions = self.eyes.book.ask(url, MEDIA, changed_at)
         if conditions is None:

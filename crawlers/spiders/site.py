@@ -19,7 +19,7 @@ from scrapy.http import TextResponse
 from crawlers import links
 from crawlers.eyes import ASKED, PART
 from crawlers.fetch_guard import PORTS
-from crawlers.seen import PAGE, TAKEN, UNCHANGED
+from crawlers.seen import PAGE, TAKEN, UNCHANGED, key_of
 from crawlers.spiders.media import MediaSpider, validators
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ class SiteSpider(MediaSpider):
             yield request
 
     def _page(self, url: str, depth: int) -> Iterator[Request]:
-        if url in self._pages_asked or self._pages_left <= 0 or not self._is_ours(url):
+        key = key_of(url)
+        if key in self._pages_asked or self._pages_left <= 0 or not self._is_ours(url):
             return
-        self._pages_asked.add(url)
+        self._pages_asked.add(key)
         self._pages_left -= 1
         yield scrapy.Request(
             url,
