@@ -11,6 +11,8 @@ LIKENESS := $(BIN)/likeness
 TORCH  ?= torch==2.13.0
 UV     ?= uv==0.13.9
 export LIKENESS_DATA ?= $(CURDIR)/../shared/data
+# Weights that no registry carries, where somebody put them: the scorer of synthetic speech (MIT).
+LIKENESS_WEIGHTS ?= $(CURDIR)/../shared/weights
 
 .PHONY: help setup models system demo serve test lint bench readme lock clean
 
@@ -37,6 +39,8 @@ $(VENV)/.speechbrain: $(VENV)/.ready
 
 models: setup  ## the model weights, hash-checked, in a cache outside this folder
 	$(LIKENESS) models pull
+	@if [ -e "$(LIKENESS_WEIGHTS)/AASIST.pth" ]; then \
+	  $(LIKENESS) models pull --pack synthetic --from "$(LIKENESS_WEIGHTS)"; fi
 
 demo: models  ## the main job on real input: enrol, crawl, match, tell (about a minute)
 	$(LIKENESS) demo

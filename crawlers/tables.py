@@ -61,9 +61,9 @@ class Source(SQLModel, table=True):
 class SeenUrl(SQLModel, table=True):
     """What the last look at one address gave.
 
-    `url_key` is the SHA-256, in hex, of the one way to write `url` (canonical.py), so that a long one fits an index. `part` is `page` or
-    `media`. `code` is `taken`, `unchanged` or the stable code of what went wrong. `shows` holds the
-    packed links of a page, so that an answer "not modified" still leads to what it showed.
+    `url_key` is the SHA-256, in hex, of the one way to write `url` (canonical.py), so that a long one fits an
+    index. `part` is `page` or `media`. `code` is `taken`, `unchanged` or the stable code of what went wrong.
+    `shows` holds the packed links of a page, so that an answer "not modified" still leads to what it showed.
     """
 
     __tablename__ = "seen_url"
