@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from crawlers.platforms.bluesky import Bluesky
+from crawlers.platforms.imageboard import Imageboard
 from crawlers.platforms.mastodon import Mastodon
 from crawlers.platforms.mediawiki import COMMONS, MediaWiki
 from crawlers.platforms.peertube import PeerTube
@@ -20,7 +21,16 @@ SITE: Final = "site"
 
 PLATFORMS: Final[dict[str, Platform]] = {
     one.kind: one
-    for one in (COMMONS, Bluesky(), Mastodon(), MediaWiki(), PeerTube(), Telegram(), WordPress())
+    for one in (
+        COMMONS,
+        Bluesky(),
+        Imageboard(),
+        Mastodon(),
+        MediaWiki(),
+        PeerTube(),
+        Telegram(),
+        WordPress(),
+    )
 }
 
 
