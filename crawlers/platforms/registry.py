@@ -9,6 +9,7 @@ from crawlers.platforms.imageboard import Imageboard
 from crawlers.platforms.mastodon import Mastodon
 from crawlers.platforms.mediawiki import COMMONS, MediaWiki
 from crawlers.platforms.peertube import PeerTube
+from crawlers.platforms.reddit import Reddit
 from crawlers.platforms.telegram import Telegram
 from crawlers.platforms.wordpress import WordPress
 from monitor.errors import ConfigError
@@ -28,6 +29,7 @@ PLATFORMS: Final[dict[str, Platform]] = {
         Mastodon(),
         MediaWiki(),
         PeerTube(),
+        Reddit(),
         Telegram(),
         WordPress(),
     )
