@@ -91,7 +91,9 @@
     │   ├── AddressRefused        an address to fetch that the feed may not name
     │   ├── TooFast               more a second than agreed
     │   ├── QuotaSpent            more a day than agreed
-    │   └── FeedInvalid           a feed, or a key of one, that cannot be set up so
+    │   ├── FeedInvalid           a feed, or a key of one, that cannot be set up so
+    │   ├── ExtraMissing          a library for feeds that are fetched is not installed
+    │   └── HostKeyDiffers        an SFTP server shows another key than the one that was written down
     ├── NotFound                  no such subject, item, source or finding
     └── DemoFailed                a process of `likeness demo` ended or did not come up
 
@@ -796,6 +798,18 @@ class FeedInvalid(FeedError):
     """A feed, a partner or a key of a feed that cannot be set up so."""
 
     code = "feed_invalid"
+
+
+class ExtraMissing(FeedError):
+    """The libraries that fetch from buckets and SFTP servers are an extra, and are not installed."""
+
+    code = "extra_missing"
+
+
+class HostKeyDiffers(FeedError):
+    """An SFTP server shows another key than the one written down: it was changed, or is not that server."""
+
+    code = "host_key_differs"
 
 
 class NotFound(LikenessError):
