@@ -184,8 +184,9 @@ def kind_by_ending(url: str) -> str:
 
 
 def clean(title: object) -> str:
-    """Give a title in one line, cut to what is kept of it."""
-    return " ".join(str(title).split())[:LONGEST_TITLE] if title else ""
+    """Give a title in one line, cut to what is kept of it, of letters that a database takes."""
+    whole = str(title).encode(errors="replace").decode().replace("\0", " ") if title else ""
+    return " ".join(whole.split())[:LONGEST_TITLE]
 
 
 def _html(body: bytes, url: str, encoding: str | None) -> Shows:

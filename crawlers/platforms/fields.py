@@ -46,9 +46,9 @@ def at(value: object, *path: str | int) -> Any:  # noqa: ANN401 - JSON is anythi
 
 
 def text(value: object, *path: str | int) -> str:
-    """Give a text, or an empty one."""
+    """Give a text, or an empty one. Halves of letters, which JSON can name, become question marks."""
     found = at(value, *path)
-    return found if isinstance(found, str) else ""
+    return found.encode(errors="replace").decode() if isinstance(found, str) else ""
 
 
 def whole(value: object, *path: str | int) -> int | None:

@@ -165,10 +165,17 @@ def _shown(link: Mapping[str, Any]) -> Iterator[str]:
             yield video
             break
     linked = text(link, "url_overridden_by_dest") or text(link, "url")
-    if kind_by_ending(linked):
+    if _is_file(linked):
         yield linked
     elif not gallery:
         yield text(link, "preview", "images", 0, "source", "url")
+
+
+def _is_file(url: str) -> bool:
+    try:
+        return bool(kind_by_ending(url))
+    except ValueError:
+        return False
 
 
 def _is_removed(link: Mapping[str, Any]) -> bool:

@@ -155,6 +155,13 @@ def test_rows_and_dates_that_are_none_are_passed_over() -> None:
     assert (step.asks, step.cursor_at_end) == ((), None)
 
 
+def test_letters_that_no_database_takes_are_taken_out() -> None:
+    odd = view("1") | {"record": {"text": "a\0b \ud800"}}
+    step = B.read(answer(author_ask(), feed(odd, cursor="\ud800")), watch(HOME))
+    assert step.posts[0].title == "a b ?"
+    assert parameters(step.asks[0])["cursor"] == "?"
+
+
 def test_a_cursor_without_end_ends() -> None:
     told, ask, pages = watch(HOME), author_ask(), 0
     while True:

@@ -142,6 +142,11 @@ def test_rows_and_dates_that_are_none_move_no_cursor() -> None:
     assert step.posts[-1].url == ""
 
 
+def test_an_address_that_is_none_spoils_nothing_else() -> None:
+    page = listing(link("2", url="http://["), link("1"))
+    assert [post.title for post in R.read(answer(first_ask(), page), watch(HOME)).posts] == ["Post 1"]
+
+
 def test_a_listing_without_end_ends() -> None:
     told, ask, pages = watch(HOME), first_ask(), 0
     while True:
