@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.commands import feed_pull
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 key_app = typer.Typer(no_args_is_help=True, help="Hand out and take back the keys that a partner signs with.")
 app.add_typer(key_app, name="key")
+app.command("pull")(feed_pull.pull)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs.")]
 NameArgument = Annotated[str, typer.Argument(help="Name of the feed.")]
@@ -46,22 +49,41 @@ def add(
     burst: Annotated[int, typer.Option(help="Items at once, after a quiet while.")] = 500,
     per_day: Annotated[int, typer.Option(help="Items a day (UTC), for certain.")] = 1_000_000,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Check everything, keep nothing.")] = False,
+    way: Annotated[str, typer.Option(help="push; or we fetch: s3, sftp.")] = "push",
+    place: Annotated[
+        str, typer.Option(help="Where we fetch: https://s3.example.org, sftp://files.example.org.")
+    ] = "",
+    bucket: Annotated[str, typer.Option(help="Of s3: the bucket.")] = "",
+    prefix: Annotated[str, typer.Option(help="Of s3: how names begin. Of sftp: the folder.")] = "",
+    region: Annotated[str, typer.Option(help="Of s3.")] = "us-east-1",
+    user: Annotated[str, typer.Option(help="Id of the access key, or whom to log in as.")] = "",
+    secret_file: Annotated[
+        Path | None, typer.Option(help="Holds the secret of the access key, a password or a private key.")
+    ] = None,
+    host_key: Annotated[
+        str, typer.Option(help="Of sftp: the server's key, ssh-ed25519 AAAA...; else it is shown and asked.")
+    ] = "",
+    every: Annotated[int, typer.Option(help="Seconds from one fetch to the next.", min=60)] = 900,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="The place may be in our own network, without TLS.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Let a partner push media in.
+    """Let a partner push media in, or fetch it from their bucket or folder (--way s3, --way sftp).
 
     The feed opens with its first key: `likeness feed key add NAME`. A partner never learns whom we find:
     the answer to an item is the same whoever is on it. Addresses are fetched only from `--hosts`; without
     any, addresses are refused. Begin with `--sandbox`, and let the partner try it out.
     """
     from monitor import audit
-    from monitor.partners import feeds
+    from monitor.partners import feeds, places
 
     new = feeds.NewFeed(
         name,
         partner,
         contact,
         contract,
+        way,
         sandbox=sandbox,
         scopes=_list(scopes),
         hosts=_list(hosts),
@@ -70,9 +92,18 @@ def add(
         per_day=per_day,
     )
     settings, engine = _open()
+    entered = None
+    if way != "push":
+        told = places.Place(way, place, user, "", prefix, bucket, region, host_key, allow_private)
+        entered = feed_pull.place_of(way, told, secret_file)
     row = feeds.add(engine, new, audit.operator())
+    if entered is not None:
+        feed_pull.write(settings, engine, name, entered, every)
     if as_json:
         typer.echo(json.dumps(_plain(row) | {"url": _url(settings, name)}))
+        return
+    if entered is not None:
+        typer.echo(f"{name} is set up. `likeness feed pull {name}` fetches what is there.")
         return
     typer.echo(f"{name} is set up{' as a sandbox' if sandbox else ''}: {_url(settings, name)}")
     typer.echo(f"Nobody can push yet. `likeness feed key add {name}` makes the first key.")
