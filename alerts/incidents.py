@@ -5,6 +5,8 @@ of something that was told already. What an operator dismissed stays dismissed f
 that scores as an alert is shown to the operator once more, never told by itself. What the subject called
 "not me" stays so for its copies. Either decision teaches the watch (monitor/dismissals.py), from what was
 there when it was made and not from copies that nobody has looked at; `take_back` undoes it.
+
+A fire drill is an incident of its own: it takes no real finding in, and no real one takes it in (drills.py).
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
+from alerts import drills
 from alerts.tables import Alert, Incident, IncidentFinding
 from monitor import audit, dismissals, findings
+from monitor.drills import media_of
 from monitor.errors import NotFound
 from monitor.tables import Finding, SubjectKey
 from monitor.values import Band, FindingId, SubjectId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from monitor.crypto import KeyEncryptionKeys
@@ -63,6 +67,10 @@ class Known:
         """Say whether a finding is part of this incident: the same item, or the same picture."""
         return view.media_id in self.media or findings.same_picture(view.detail.copy_marks, self.marks)
 
+    def is_drill(self, drilled: Collection[str]) -> bool:
+        """Say whether this is a fire drill. `drilled` are the items of such."""
+        return not self.media.isdisjoint(drilled)
+
     def take(self, view: findings.FindingView) -> None:
         """Remember what a finding looks like."""
         self.media.add(view.media_id)
@@ -89,13 +97,19 @@ def group(
     if not _hold_subject(session, subject_id):
         return Grouped((), 0, 0)
     known = _known(session, keks, subject_id)
+    drilled = media_of(session, subject_id)
     opened: list[str] = []
     merged = held = 0
     for finding_id in due:
         row = session.get(Finding, finding_id)
         if row is None or row.state != "due":
             continue
-        one, before = _place(session, known, findings.read(session, keks, FindingId(finding_id)), now)
+        view = findings.read(session, keks, FindingId(finding_id))
+        alike = {
+            key: each for key, each in known.items() if each.is_drill(drilled) == (view.media_id in drilled)
+        }
+        one, before = _place(session, alike, view, now)
+        known |= alike
         row.state = FINDING_STATE[State(one.incident.state)]
         held += one.incident.state == State.HELD
         merged += before == one.incident.state == State.OPEN
@@ -110,11 +124,12 @@ def ask_for_alerts(session: Session, incident_id: str, channels: Iterable[str], 
     incident = session.get(Incident, incident_id)
     if incident is None:
         return 0
+    kind = drills.KIND if drills.is_drill(session, incident_id) else "incident"
     asked = 0
     for channel in channels:
         key = f"{incident_id}.{channel}"
         if session.exec(select(Alert.id).where(Alert.idempotency_key == key)).first() is None:
-            session.add(new_alert(incident, channel, key, now))
+            session.add(new_alert(incident, channel, key, now, kind=kind))
             asked += 1
     session.flush()
     return asked

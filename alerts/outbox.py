@@ -26,12 +26,13 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from alerts import incidents, policy
+from alerts.drills import end_due, note_told
 from alerts.policy import Policy
 from alerts.render import Envelope, message_of
 from alerts.tables import Alert, Incident
 from monitor import findings
 from monitor import log as logs
-from monitor.db import reading, writing
+from monitor.db import reading, utc_now, writing
 from monitor.errors import (
     ChannelDown,
     ChannelRefused,
@@ -119,6 +120,7 @@ def tell_due(  # noqa: PLR0913, PLR0917 - the one place where everything meets
     counts: Counter[str] = Counter()
     # 1  A message whose sender died half-way may have arrived. It is never repeated.
     counts["uncertain"] += _give_up_on_the_dead(engine, now)
+    end_due(engine, keks, now)  # fire drills that are over are no findings any more
     # 2  Due findings become incidents; those that want telling get one alert per channel.
     counts += _sort_findings(post, now)
     # 3  Every alert that may go now is claimed, then sent.
@@ -265,7 +267,7 @@ def _claim(post: Post, alert_id: str, now: datetime) -> str:
         ).first()
         if alert is None:
             return ""
-        if alert.kind == "incident" and policy.is_stopped(session, alert.subject_id, alert.channel):
+        if alert.kind != "link" and policy.is_stopped(session, alert.subject_id, alert.channel):
             alert.state = "stopped"
             return "stopped"
         wait = policy.wait_before(session, alert, post.limits, now)
@@ -317,6 +319,8 @@ def _settle(engine: Engine, alert_id: str, state: str, values: dict[str, object]
             .where(col(Alert.id) == alert_id, col(Alert.state).in_(["due", "sending"]))
             .values(state=state, **values)
         )
+        if state == "sent":
+            note_told(session, alert_id, utc_now())
     return state
 
 

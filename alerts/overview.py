@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
+from alerts import drills
 from alerts.incidents import State, findings_of
 from alerts.render import main_sighting
 from alerts.tables import Incident
@@ -53,6 +54,7 @@ def page_of(session: Session, keks: KeyEncryptionKeys, watched: Sequence[Watched
     """Open one page of the incidents of these people, counted from 1. Raises KeysError."""
     names: dict[str, str] = {one.subject_id: one.name for one in watched}
     query = select(Incident).where(col(Incident.subject_id).in_(names), col(Incident.state).in_(SHOWN))
+    query = query.where(col(Incident.id).not_in(drills.incidents()))  # a fire drill found nothing
     newest = query.order_by(col(Incident.opened_at).desc(), col(Incident.id))
     rows = session.exec(newest.offset((page - 1) * ON_A_PAGE).limit(ON_A_PAGE + 1)).all()
     lines = tuple(_line(session, keks, row, names[row.subject_id]) for row in rows[:ON_A_PAGE])

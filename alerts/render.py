@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
+from alerts import drills
 from alerts.interfaces import Message
 from alerts.links import OPEN_FOR
 from alerts.words import Sighting, sighting_of
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 SUBJECT = "A notice is waiting for you"
 """The same for everybody and everything."""
+
+DRILL_SUBJECT = "The test message that was asked for"
+"""Of a fire drill. It must not frighten even in a list of mails, and says as little of what we do."""
 
 PLACES_SHOWN = 3
 """Places named in a mail; the page has all of them."""
@@ -45,6 +49,8 @@ class Envelope:
 def message_of(envelope: Envelope, views: Sequence[FindingView], links: Links, *, looked_at: bool) -> Message:
     """Write the message of one alert. `views` is everything found in its incident so far, at least one."""
     alert = envelope.alert
+    if alert.kind == drills.KIND:
+        return _drill(envelope)
     open_url, stop_url = links.open_url(alert.id), links.stop_url(alert.id)
     if alert.channel == "sms":
         return _plain(envelope, _template("sms.txt").render(open_url=open_url).strip())
@@ -69,6 +75,20 @@ def message_of(envelope: Envelope, views: Sequence[FindingView], links: Links, *
             ("List-Unsubscribe", f"<{stop_url}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ),
+    )
+
+
+def _drill(envelope: Envelope) -> Message:
+    """Write the message of a fire drill: nothing was found, so there is no link, and nothing to stop."""
+    words = {"name": envelope.contact.name, "subject": DRILL_SUBJECT}
+    if envelope.alert.channel == "sms":
+        return _plain(envelope, _template("drill_sms.txt").render().strip())
+    return Message(
+        idempotency_key=envelope.alert.idempotency_key,
+        to=envelope.to,
+        subject=DRILL_SUBJECT,
+        text=_template("drill.txt").render(words),
+        html=_template("drill.html").render(words),
     )
 
 

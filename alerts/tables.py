@@ -49,9 +49,9 @@ class IncidentFinding(SQLModel, table=True):
 class Alert(SQLModel, table=True):
     """One message about one incident by one channel: the outbox.
 
-    `kind` is `incident` or `link` (a fresh link that the subject asked for). `state` is due, sending,
-    sent, failed, uncertain or stopped; see outbox.py for how one becomes the other. The unique
-    idempotency key is what makes a second message about the same thing impossible.
+    `kind` is `incident`, `link` (a fresh link that the subject asked for) or `drill` (see drills.py).
+    `state` is due, sending, sent, failed, uncertain or stopped; see outbox.py for how one becomes the other. The
+    unique idempotency key is what makes a second message about the same thing impossible.
     """
 
     __tablename__ = "alert"

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from monitor.db import utc_now
-from monitor.tables import moment, of_subject
+from monitor.tables import moment
 
 SOURCE = "source.id"
 
@@ -144,20 +144,3 @@ class RetroScan(SQLModel, table=True):
     failed: int = 0
     started_at: datetime = Field(default_factory=utc_now, sa_column=moment())
     ended_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
-
-
-class Drill(SQLModel, table=True):
-    """One fire drill: a marked picture planted where we are allowed to, and when it was told of.
-
-    `path` is `crawl:SOURCE` or `feed:FEED`. The times are UTC; None means that it has not come so far.
-    """
-
-    __tablename__ = "drill"
-    id: str = Field(primary_key=True)
-    path: str
-    subject_id: str = Field(sa_column=of_subject())
-    sha256: str = Field(index=True)
-    planted_at: datetime = Field(default_factory=utc_now, sa_column=moment())
-    taken_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
-    found_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
-    told_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

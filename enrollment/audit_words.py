@@ -42,6 +42,8 @@ WORDS = {
     "delegate.end": "ended that somebody sees your findings",
     "delegate.invite": "invited somebody to see your findings",
     "delegate.look": "looked at your findings",
+    "drill.ask": "asked for a fire drill: a test picture of you, to see whether you are told",
+    "drill.end": "ended a fire drill, and removed what was found by it",
     "enrolment.approved": "let your enrolment pass",
     "enrolment.asked": "pressed the last button of the enrolment",
     "enrolment.held": "held your enrolment for a person to look at",

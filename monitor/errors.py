@@ -800,6 +800,12 @@ class FeedInvalid(FeedError):
     code = "feed_invalid"
 
 
+class DrillNotPossible(LikenessError):
+    """A fire drill that cannot be held for this person, or by this path."""
+
+    code = "drill_not_possible"
+
+
 class ExtraMissing(FeedError):
     """The libraries that fetch from buckets and SFTP servers are an extra, and are not installed."""
 

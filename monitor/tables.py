@@ -294,6 +294,30 @@ class Finding(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 
+class Drill(SQLModel, table=True):
+    """One fire drill: a marked picture of a subject, put where a real one could be, and when it was told of.
+
+    `path` is `crawl:SOURCE`, `feed:FEED`, or `door` for one that the subject asked for. `asked_by` is
+    `subject` or `operator:NAME`. `state` is asked, running, ended, or failed with a `code`. `sha256` is of the picture,
+    empty until it is made. A time that is None has not come so far. See drills.py.
+    """
+
+    __tablename__ = "drill"
+    id: str = Field(primary_key=True)
+    path: str
+    subject_id: str = Field(sa_column=of_subject())
+    asked_by: str
+    state: str = Field(default="asked", index=True)
+    code: str | None = None
+    sha256: str = Field(default="", index=True)
+    asked_at: datetime = Field(default_factory=utc_now, sa_column=moment())
+    planted_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    taken_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    found_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    told_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    ended_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+
+
 class Evidence(SQLModel, table=True):
     """The evidence of one finding, sealed with the subject's key, linked into EvidenceLink."""
 

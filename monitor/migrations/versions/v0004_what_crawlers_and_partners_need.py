@@ -37,16 +37,22 @@ def upgrade() -> None:
     sa.Column("id", sa.String(), nullable=False),
     sa.Column("path", sa.String(), nullable=False),
     sa.Column("subject_id", sa.String(), nullable=False),
+    sa.Column("asked_by", sa.String(), nullable=False),
+    sa.Column("state", sa.String(), nullable=False),
+    sa.Column("code", sa.String(), nullable=True),
     sa.Column("sha256", sa.String(), nullable=False),
-    sa.Column("planted_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("planted_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("found_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(["subject_id"], ["subject_key.subject_id"], name=op.f("fk_drill_subject_id"), ondelete="CASCADE"),
     sa.PrimaryKeyConstraint("id", name=op.f("pk_drill"))
     )
     with op.batch_alter_table("drill", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_drill_sha256"), ["sha256"], unique=False)
+        batch_op.create_index(batch_op.f("ix_drill_state"), ["state"], unique=False)
         batch_op.create_index(batch_op.f("ix_drill_subject_id"), ["subject_id"], unique=False)
 
     op.create_table("feed",
