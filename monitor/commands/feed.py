@@ -95,7 +95,7 @@ def add(
     entered = None
     if way != "push":
         told = places.Place(way, place, user, "", prefix, bucket, region, host_key, allow_private)
-        entered = feed_pull.place_of(way, told, secret_file)
+        entered = feed_pull.place_of(settings, told, secret_file)
     row = feeds.add(engine, new, audit.operator())
     if entered is not None:
         feed_pull.write(settings, engine, name, entered, every)
@@ -168,6 +168,9 @@ def show(name: NameArgument, as_json: JsonFlag = False) -> None:
     typer.echo(f"{name}: {_standing(row)}, {_url(settings, name)}")
     typer.echo(f"{partner.name} <{partner.contact}>, contract: {partner.contract or 'not written down'}")
     typer.echo(f"May: {row.scopes}. Addresses of: {row.hosts or 'no host'}.")
+    if row.way != "push":
+        when = "never" if row.pulled_at is None else f"{row.pulled_at:%Y-%m-%d %H:%M} (UTC)"
+        typer.echo(f"Fetched by us ({row.way}) every {row.pull_every_s} s, last: {when}.")
     typer.echo(f"{row.per_second:g} items a second, {row.burst} at once, {row.per_day} a day.")
     _keys_table(keys)
     _table(

@@ -53,19 +53,22 @@ def pull(
         raise typer.Exit(1)
 
 
-def place_of(way: str, place: Place, secret_file: Path | None) -> Place:
+def place_of(settings: Settings, place: Place, secret_file: Path | None) -> Place:
     """Complete a place: read its secret, ask for the server's key, and try to enter.
 
-    Raises FeedInvalid, ExtraMissing, HostKeyDiffers, FetchError.
+    Raises KeyMissing, FeedInvalid, ExtraMissing, HostKeyDiffers, FetchError.
     """
     from contextlib import closing
     from dataclasses import replace
 
     from crawlers.pulls import dial
+    from monitor.crypto import KeyEncryptionKeys
     from monitor.errors import FeedInvalid
     from monitor.partners import pulled_sftp, pulling
     from monitor.partners.places import S3, SFTP
 
+    KeyEncryptionKeys.from_settings(settings)  # without one nothing could be sealed in the end
+    way = place.way
     faults = (
         (way not in {S3, SFTP}, "a way is push, s3 or sftp"),
         (not place.url, "--place is missing: https://s3.example.org or sftp://files.example.org"),

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from monitor import crypto, subject_keys
 from monitor.errors import ExtraMissing, FeedInvalid
@@ -102,9 +102,9 @@ def seal(session: Session, keks: KeyEncryptionKeys, feed: Feed, place: Place) ->
 def opened(session: Session, keks: KeyEncryptionKeys, feed: Feed) -> Place:
     """Open the place of a feed. Raises FeedInvalid where it has none, and KeysError."""
     query = select(FeedKey).where(FeedKey.feed_id == feed.id, FeedKey.scheme == PULL)
-    row = session.exec(query).first()
+    row = session.exec(query.where(col(FeedKey.revoked_at).is_(None))).first()
     if feed.pull is None or row is None or row.wrapped is None or row.kek_id is None:
-        msg = f"nothing is fetched for the feed {feed.name!r}: its partner pushes"
+        msg = f"nothing is fetched for the feed {feed.name!r}: its partner pushes, or the key was revoked"
         raise FeedInvalid(msg, hint="`likeness feed add NAME --way s3` or `--way sftp` sets up one that is.")
     key = keks.unwrap(row.wrapped, row.kek_id, subject_keys.feed_key_context(feed.id, row.id))
     return Place(**json.loads(crypto.unseal(key, feed.pull, _context(feed.id, row.id))))

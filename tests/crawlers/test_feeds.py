@@ -169,6 +169,29 @@ def test_paused_feeds_and_sandboxes_wait_and_one_that_is_fetched_for_is_left_to_
     assert drawn.id == "open"
 
 
+def test_what_became_of_items_is_written_down_and_a_withdrawn_one_stays_so(engine: Engine) -> None:
+    feed(engine)
+    for key in ("a", "b", "same"):
+        pushed(engine, key, f"https://img.example.org/{key.replace('same', 'a')}.png")
+    with reading(engine) as session:
+        found = feeds.waiting(session, "f", utc_now())
+        book = feeds.FeedBook(session.get_one(Feed, "f"), found)
+    assert (book.asked, len(book.places)) == (3, 2)
+    with writing(engine) as session:
+        session.exec(select(FeedItem).where(FeedItem.item_key == "same")).one().state = "withdrawn"
+    book.looked("https://img.example.org/a.png", MEDIA, TAKEN, media_id="m", sha256="s")
+    book.end()  # nothing came of b
+    with writing(engine) as session:
+        book.write(session, book.take_batch())
+    states = {key: (row.state, row.code, row.attempts) for key, row in rows(engine).items()}
+    assert book.came == {"fetched": 1, "refused": 0, "later": 1}
+    assert states == {
+        "a": ("fetched", None, 1),
+        "b": ("fetch_due", "fetch_failed", 1),
+        "same": ("withdrawn", None, 0),
+    }
+
+
 def failed(item: FeedItem, code: str) -> None:
     settle(item, Seen("https://img.example.org/1.png", MEDIA, code, utc_now()), utc_now())
 
