@@ -50,8 +50,8 @@ class Alert(SQLModel, table=True):
     """One message about one incident by one channel: the outbox.
 
     `kind` is `incident`, `link` (a fresh link that the subject asked for) or `drill` (see drills.py).
-    `state` is due, sending, sent, failed, uncertain or stopped; see outbox.py for how one becomes the other. The
-    unique idempotency key is what makes a second message about the same thing impossible.
+    `state` is due, sending, sent, failed, uncertain or stopped; see outbox.py for how one becomes the other.
+    The unique idempotency key is what makes a second message about the same thing impossible.
     """
 
     __tablename__ = "alert"

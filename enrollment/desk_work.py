@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from enrollment.drills import drill_due
 from enrollment.erasure import finish_due
 from enrollment.export import make_due
 from enrollment.growing import grow_due
@@ -33,6 +34,7 @@ STEPS: tuple[Callable[[Desk], int], ...] = (
     check_due,
     grow_due,
     make_due,
+    drill_due,
     remind_due,
     enforce_due,
 )

@@ -44,6 +44,7 @@ GROUPS = {
 
 VERBS = (
     "monitor.commands.demo",
+    "monitor.commands.drill",
     "monitor.commands.scan",
     "monitor.commands.serve",
     "monitor.commands.tell",

@@ -298,8 +298,8 @@ class Drill(SQLModel, table=True):
     """One fire drill: a marked picture of a subject, put where a real one could be, and when it was told of.
 
     `path` is `crawl:SOURCE`, `feed:FEED`, or `door` for one that the subject asked for. `asked_by` is
-    `subject` or `operator:NAME`. `state` is asked, running, ended, or failed with a `code`. `sha256` is of the picture,
-    empty until it is made. A time that is None has not come so far. See drills.py.
+    `subject` or `operator:NAME`. `state` is asked, running, ended, or failed with a `code`. `sha256` is of
+    the picture, empty until it is made. A time that is None has not come so far. See drills.py.
     """
 
     __tablename__ = "drill"

@@ -1,0 +1,73 @@
+"""A fire drill with a real push, a real worker and a real mail server: measured, told as a test, and gone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+from sqlmodel import select
+from typer.testing import CliRunner
+
+from alerts.tables import Alert, Incident
+from enrollment import subjects
+from enrollment.profiles import checked_profile
+from enrollment.samples import Reader
+from enrollment.subjects import Ledger
+from monitor.blobs import BlobStore
+from monitor.commands import drill
+from monitor.db import reading
+from monitor.partners import feeds
+from monitor.partners.feeds import NewFeed
+from monitor.partners.tables import FeedKey
+from monitor.tables import BlobRow, Drill, Finding, MediaOrigin
+from tests.assets import people
+from tests.enrollment import service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitor.ml.interfaces import Pack
+    from monitor.stages.decode import Decoder
+
+ACTOR = "operator:test"
+verbs = typer.Typer()
+drill.register(verbs)
+
+pytestmark = pytest.mark.usefixtures("log_as_before")
+
+
+def test_through_a_feed_it_is_measured_told_as_a_test_and_leaves_only_its_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Pack, decoder: Decoder, data: Path
+) -> None:
+    monkeypatch.setattr("monitor.ml.packs.load_pack", lambda _: pack)
+    with service.running(tmp_path / "home") as town:
+        monkeypatch.setattr("monitor.settings.load_settings", lambda: town.settings)
+        ledger = Ledger(town.engine, town.keys, BlobStore(town.settings.blobs), ACTOR)
+        her = people.jpeg(people.pictures(data, "Gloria_Macapagal_Arroyo")[0])
+        sample = Reader(pack, decoder, 2**24).face("hers", her)
+        profile = checked_profile("Gloria", "gloria@example.org", "", "in person")
+        who = subjects.add(ledger, profile, [sample], keep=True)
+        feeds.add(town.engine, NewFeed("agency", "An Agency", "desk@example.org"), ACTOR)
+        done = CliRunner().invoke(
+            verbs, ["--feed", "agency", "--yes", "--json", "--wait", "60"], catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.output
+        said = json.loads(done.stdout)
+        assert said["path"] == "feed:agency"
+        assert 0 <= said["seconds"]["taken"] <= said["seconds"]["found"] <= said["seconds"]["told"] < 60
+        (mail,) = town.mail.mails
+        assert mail["Subject"] == "The test message that was asked for"
+        assert "THIS IS A TEST. Nothing was found of you" in service.text_of(mail)
+        with reading(town.engine) as session:
+            row = session.exec(select(Drill)).one()
+            assert (row.subject_id, row.state, row.asked_by.split(":")[0]) == (who, "ended", "operator")
+            for table in (Finding, Incident, Alert):
+                assert session.exec(select(table)).all() == []
+            assert [one.kind for one in session.exec(select(BlobRow))] == ["reference"]
+            assert [one.revoked_at is None for one in session.exec(select(FeedKey))] == [False]
+            assert (
+                session.exec(select(MediaOrigin)).one().title
+                == "Fire drill: a test picture that was asked for"
+            )
