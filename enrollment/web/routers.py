@@ -10,6 +10,7 @@ from enrollment.web.consent import ConsentPages
 from enrollment.web.contact import ContactPages
 from enrollment.web.coverage import CoveragePage
 from enrollment.web.delegates import DelegatePages
+from enrollment.web.drill import DrillPages
 from enrollment.web.guide import GuidePage
 from enrollment.web.leaving import LeavingPages
 from enrollment.web.proof import ProofPages
@@ -39,5 +40,5 @@ def routers(frame: Frame) -> list[APIRouter]:
     ]
     rights = (AccountPages, ConsentPages, ContactPages, DelegatePages, LeavingPages, YouPages)
     pages += [kind(frame).router() for kind in rights]
-    pages += [CoveragePage(frame).router(), SearchTermPages(frame).router()]
+    pages += [CoveragePage(frame).router(), SearchTermPages(frame).router(), DrillPages(frame).router()]
     return [*pages, SamplePages(frame).router(), GuidePage(frame).router()]
