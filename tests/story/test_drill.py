@@ -15,9 +15,10 @@ from enrollment import subjects
 from enrollment.profiles import checked_profile
 from enrollment.samples import Reader
 from enrollment.subjects import Ledger
+from monitor import drills
 from monitor.blobs import BlobStore
 from monitor.commands import drill
-from monitor.db import reading
+from monitor.db import reading, utc_now, writing
 from monitor.partners import feeds
 from monitor.partners.feeds import NewFeed
 from monitor.partners.tables import FeedKey
@@ -71,3 +72,14 @@ def test_through_a_feed_it_is_measured_told_as_a_test_and_leaves_only_its_times(
                 session.exec(select(MediaOrigin)).one().title
                 == "Fire drill: a test picture that was asked for"
             )
+        # and the button: the worker makes the picture and puts it in itself
+        with writing(town.engine) as session:
+            asked = drills.ask(session, who, drills.DOOR, "subject", utc_now()).id
+
+        def told() -> Drill | None:
+            with reading(town.engine) as session:
+                row = session.get_one(Drill, asked)
+            return row if row.told_at is not None else None
+
+        assert service.until(told, "a message").state == "running"
+        assert "THIS IS A TEST" in service.text_of(town.mail.mails[1])
