@@ -14,9 +14,6 @@ is moved back by as much; where it was set forward, sources are due early, once.
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, timedelta
@@ -31,13 +28,14 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, or_, select
 
-from crawlers import cadence, lease, retro, runs
+from crawlers import cadence, feeds, lease, retro, runs
+from crawlers.children import FEEDS, Crawls
 from crawlers.forgetting import forget
 from crawlers.settings import user_agent
 from crawlers.tables import Source
 from monitor import log
 from monitor.db import open_engine, reading, utc_now, writing
-from monitor.errors import LeaseLost, LikenessError, StorageFull
+from monitor.errors import LeaseLost, StorageFull
 from monitor.values import SourceId
 
 if TYPE_CHECKING:
@@ -79,12 +77,6 @@ AGAIN_TRIES: Final = 3
 
 FORGET_S: Final = 600.0
 """Seconds between two rounds of forgetting old addresses."""
-
-GRACE_S: Final = 30.0
-"""Seconds that crawls get to write down what they did when the scheduler is told to end."""
-
-HANDED_DOWN: Final = ("crawl_contact", "fetch_max_bytes", "fetch_seconds", "max_bytes", "log_json")
-"""Settings that a crawl needs beside database and folders. No key and no password is among them."""
 
 
 def run_scheduler(settings: Settings, stop: threading.Event, book: TermBook | None = None) -> None:
@@ -153,7 +145,7 @@ class Jobs:
         self._clocks: tuple[datetime, float] | None = None
         self._running: dict[str, tuple[str, str]] = {}
         self._silent: dict[str, tuple[int, float]] = {}
-        self._again_from, self._in_vain = steady(), 0
+        self._again_from, self._in_vain, self._feeds_from = steady(), 0, steady()
         self._lock = threading.Lock()
         self._scheduler = BackgroundScheduler(
             jobstores={"default": MemoryJobStore()},
@@ -188,6 +180,7 @@ class Jobs:
             if row.id not in ended:
                 self._start(row)
         self._look_again(now)
+        self._fetch_for_feeds()
         self.ready = True
 
     def _settle(self, source_ids: Sequence[str]) -> None:
@@ -259,6 +252,26 @@ class Jobs:
             self._running.pop(found.key, None)
         self._again_from = self._steady() + (0 if reported else RETRY_S)
 
+    def _fetch_for_feeds(self) -> None:
+        """Fetch what partners pushed by address, one slice at a time, where there is room."""
+        if self._steady() < self._feeds_from or not feeds.due(self._engine):
+            return
+        with self._lock:
+            if FEEDS in self._running or len(self._running) >= CRAWLS_AT_ONCE:
+                return
+            self._running[FEEDS] = (FEEDS, FEEDS)
+        self._scheduler.add_job(self._fetch, executor=CRAWLS, name=FEEDS)
+
+    def _fetch(self) -> None:
+        reported = False
+        try:
+            reported = self._children.fetch()
+        except Exception:  # noqa: BLE001 - edge: as with a crawl
+            log.get(__name__).exception("what partners pushed by address could not be fetched")
+        with self._lock:
+            self._running.pop(FEEDS, None)
+        self._feeds_from = self._steady() + (SYNC_S if reported else RETRY_S)
+
     def _mind_the_clock(self) -> None:
         """Move what is due back with a wall clock that was set back; nothing may be due beyond all rules."""
         now, steady = self._now(), self._steady()
@@ -295,84 +308,7 @@ def _ended_since(session: Session, row: Source) -> CrawlRun | None:
 
 def _not_watched(session: Session, running: dict[str, tuple[str, str]]) -> list[str]:
     """Give those of the sources that run now that were paused or removed."""
-    mine = [one for one in running if not one.startswith(retro.FEED)]
+    mine = [one for one in running if one != FEEDS and not one.startswith(retro.FEED)]
     asked = select(Source.id).where(col(Source.id).in_(mine), col(Source.enabled).is_(True))
     watched = set(session.exec(asked)) if mine else set()
     return [one for one in mine if one not in watched]
-
-
-class Crawls:
-    """The crawl processes that are running."""
-
-    def __init__(self, settings: Settings, book: TermBook | None = None) -> None:
-        """Keep what a crawl process is told."""
-        self._environment, self._book = child_environment(settings), book
-        self._running: dict[str, subprocess.Popen[str]] = {}
-        self._lock, self._closed = threading.Lock(), False
-
-    def crawl(self, source_id: SourceId, name: str) -> bool:
-        """Crawl one source in a process of its own and wait for it. False when it gave no report."""
-        said = self._said(source_id)
-        asked = ["--scheduled"] if said is None else ["--scheduled", "--terms-on-stdin"]
-        return self._run(name, ["crawlers", name, *asked], said)
-
-    def again(self, found: retro.Slice) -> bool:
-        """Do one slice of a second look in a process of its own. False when it gave no report."""
-        return self._run(found.name, ["crawlers.again", found.scan_id, found.key], None)
-
-    def _run(self, name: str, module: Sequence[str], said: str | None) -> bool:
-        with self._lock:
-            if self._closed:
-                return True
-            child = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                env=self._environment,
-                stdin=subprocess.DEVNULL if said is None else subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            self._running[name] = child
-        report, _ = child.communicate(said)
-        with self._lock:
-            self._running.pop(name, None)
-        log.get(__name__).info("crawled", source=name, status=child.returncode, report=report.strip()[:2000])
-        return bool(report.strip())
-
-    def _said(self, source_id: SourceId) -> str | None:
-        """Give what a crawl is told on its standard input: what people asked us to look for, or nothing."""
-        if self._book is None:
-            return None
-        try:
-            terms = self._book.terms(source_id)
-        except LikenessError as exc:  # the rest of the source is looked at all the same
-            log.get(__name__).warning("search terms could not be read", error=exc.code)
-            return None
-        return None if terms is None else terms.to_json()
-
-    def end(self, name: str) -> None:
-        """Tell the crawl of one source to end, if it runs."""
-        with self._lock:
-            child = self._running.get(name)
-        if child is not None:
-            child.terminate()
-
-    def close(self) -> None:
-        """Tell all crawls to end, and end those that do not."""
-        with self._lock:
-            self._closed = True
-            running = list(self._running.values())
-        for child in running:
-            child.terminate()
-        for child in running:
-            try:
-                child.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-
-
-def child_environment(settings: Settings) -> dict[str, str]:
-    """Give a crawl the settings that it needs and none of our secrets: it opens nothing and tells nobody."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("LIKENESS_")}
-    told = {name: str(getattr(settings, name)) for name in HANDED_DOWN}
-    told |= {"home": str(settings.home), "database_url": settings.database, "blob_dir": str(settings.blobs)}
-    return kept | {f"LIKENESS_{name.upper()}": value for name, value in told.items()}

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from pydantic import SecretStr
-from sqlmodel import select
+from sqlmodel import select, update
 
 from crawlers import lease, schedule, sources
 from crawlers import runs as crawl_runs
-from crawlers.schedule import child_environment
+from crawlers.children import child_environment
 from crawlers.tables import CrawlRun
-from monitor.db import reading
+from monitor.db import reading, writing
+from monitor.partners.tables import Feed, FeedItem, Partner
 from monitor.settings import Settings
 from monitor.tables import Lease
 from monitor.values import SourceId
@@ -131,6 +132,35 @@ def test_a_crawl_that_could_not_begin_is_started_again_soon(
         jobs.sync()
     finally:
         jobs.close()
+
+
+class Fetching(Unlucky):
+    """Stands for the process that fetches what partners pushed by address."""
+
+    fetched = 0
+
+    def fetch(self) -> bool:
+        """Note it, and take what waits."""
+        self.fetched += 1
+        with writing(self.engine) as session:
+            session.exec(update(FeedItem).values(state="fetched"))
+        return True
+
+
+def test_what_partners_pushed_by_address_is_fetched_once(sqlite_engine: Engine) -> None:
+    with writing(sqlite_engine) as session:
+        session.add(Partner(id="p", name="p", contact="p@example.org"))
+        session.add(Feed(id="f", partner_id="p", name="f"))
+        url = "https://media.example/a.jpg"
+        session.add(FeedItem(id="i", feed_id="f", item_key="1", body_sha256="", state="fetch_due", url=url))
+    children = Fetching(sqlite_engine)
+    jobs = schedule.Jobs(sqlite_engine, cast("schedule.Crawls", children))
+    try:
+        wait_for(lambda: bool(jobs.sync()) or (children.fetched == 1 and not jobs._running), 20)
+        jobs.sync()
+    finally:
+        jobs.close()
+    assert children.fetched == 1
 
 
 def test_a_crawl_process_is_given_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
