@@ -150,7 +150,9 @@ class Fetching(Unlucky):
 def test_what_partners_pushed_by_address_is_fetched_once(sqlite_engine: Engine) -> None:
     with writing(sqlite_engine) as session:
         session.add(Partner(id="p", name="p", contact="p@example.org"))
+        session.flush()
         session.add(Feed(id="f", partner_id="p", name="f"))
+        session.flush()
         url = "https://media.example/a.jpg"
         session.add(FeedItem(id="i", feed_id="f", item_key="1", body_sha256="", state="fetch_due", url=url))
     children = Fetching(sqlite_engine)
