@@ -171,9 +171,7 @@ def _looked(appearances: Appearances, gallery_seq: int, perceptual_hash: str | N
     )
 
 
-def _known(
-    picture: NDArray[np.uint8] | None, synthetic: SyntheticAssessment, tools: Tools
-) -> Known | None:
+def _known(picture: NDArray[np.uint8] | None, synthetic: SyntheticAssessment, tools: Tools) -> Known | None:
     """Look for the picture of which this is a copy that says the same of its making.
 
     Where two packs are in force, everything is looked at.
