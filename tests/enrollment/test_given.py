@@ -15,7 +15,7 @@ from enrollment import given, references
 from enrollment.given import Givers, State
 from enrollment.lookups import Lookups
 from enrollment.standing import Standing
-from enrollment.tables import GivenSample, Reference, Subject
+from enrollment.tables import Account, GivenSample, Reference, Subject
 from monitor.db import reading, utc_now, writing
 from monitor.errors import (
     EmptyMedia,
@@ -259,6 +259,7 @@ def test_samples_are_given_in_their_turn_only(eva: Newcomer) -> None:
     assert post(eva, ("a", WAV), kind="voice").headers["location"] == "/enrol/face"
     with writing(eva.engine) as session:
         session.get_one(Subject, eva.eva).status = Standing.ACTIVE
+        session.get_one(Account, eva.eva).told_from = utc_now()
     assert eva.browser.get("/enrol/face").headers["location"] == "/account"
     assert post(eva, ("a", PNG), accept="application/json").status_code == 409
     assert eva.views() == []
@@ -273,7 +274,9 @@ def test_nobody_without_a_session_is_read_from(eva: Newcomer) -> None:
 def test_pages_are_there_only_where_enrolment_is_open(tmp_path: Any) -> None:
     closed = Newcomer.at(tmp_path / "closed", enrolment="closed")
     assert closed.browser.get("/enrol/face").status_code == 404
-    assert closed.browser.post("/enrol/guide").status_code == 404
+    assert closed.browser.get("/enrol/voice").status_code == 404
+    closed.browser.cookies.clear()  # guidance stays, for those who give more later: signed in, like all else
+    assert closed.browser.post("/enrol/guide", content=b"x").status_code == 401
     closed.close()
 
 

@@ -15,7 +15,7 @@ from monitor.stages.decode import Clip, DecodeLimits, Decoder
 from tests.assets import media
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,9 +35,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     started: list[int] = []
     line = Decoder._line
 
-    def counted(self: Decoder, data: bytes, job: Job) -> Line:
+    def counted(self: Decoder, pieces: Iterable[bytes], job: Job, first: bytes) -> Line:
         started.append(len(job.sizes))
-        return line(self, data, job)
+        return line(self, pieces, job, first)
 
     monkeypatch.setattr(Decoder, "_line", counted)
     return started
