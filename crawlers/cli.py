@@ -52,7 +52,6 @@ def add(
     keep_days: Annotated[
         int, typer.Option(help="Days for which an address is remembered after it was last met.")
     ] = 90,
-    javascript: Annotated[bool, typer.Option("--javascript", help="Its pages need a browser.")] = False,
     allow_http: HttpFlag = False,
     allow_private: PrivateFlag = False,
     as_json: JsonFlag = False,
@@ -80,7 +79,6 @@ def add(
         basis_note=basis_note,
         collects=collect,
         keep_days=keep_days,
-        javascript=javascript,
     )
     row = sources.add(_engine(), new, _operator())
     if as_json:
@@ -106,9 +104,6 @@ def edit(
     basis_note: Annotated[str | None, typer.Option(help="Where that is written down.")] = None,
     collect: Annotated[str | None, typer.Option(help="What is taken: image,video,audio.")] = None,
     keep_days: Annotated[int | None, typer.Option(help="Days for which an address is remembered.")] = None,
-    javascript: Annotated[
-        bool | None, typer.Option("--javascript/--no-javascript", help="Its pages need a browser.")
-    ] = None,
     allow_http: Annotated[bool | None, typer.Option("--allow-http/--no-allow-http")] = None,
     allow_private: Annotated[bool | None, typer.Option("--allow-private/--no-allow-private")] = None,
     as_json: JsonFlag = False,
@@ -127,7 +122,6 @@ def edit(
         "basis_note": basis_note,
         "collects": collect,
         "keep_days": keep_days,
-        "javascript": javascript,
         "allow_http": allow_http,
         "allow_private": allow_private,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import json
 import re
@@ -78,7 +77,6 @@ class NewSource:
     basis_note: str = ""
     collects: str = ",".join(COLLECTED)
     keep_days: int = 90
-    javascript: bool = False
 
     def columns(self) -> dict[str, Any]:
         """Give the values for a Source row. Raises ConfigError for a kind that there is not."""
@@ -141,7 +139,7 @@ def edit(engine: Engine, name: str, changes: Mapping[str, Any], actor: str) -> t
         changed = sorted(one for one, value in values.items() if getattr(row, one) != value)
         for one in changed:
             setattr(row, one, values[one])
-        if {"url", "options", "cadence_s", "javascript"} & set(changed):
+        if {"url", "options", "cadence_s"} & set(changed):
             row.due_at, row.interval_s, row.failures = utc_now(), None, 0
         if changed:
             session.add(row)
@@ -218,9 +216,6 @@ def _check_what(new: NewSource) -> None:
     if not SHORTEST_KEEP_DAYS <= new.keep_days <= LONGEST_KEEP_DAYS:
         msg = f"addresses are remembered for {SHORTEST_KEEP_DAYS} to {LONGEST_KEEP_DAYS} days"
         raise ConfigError(msg, hint="What is forgotten sooner would be fetched again and again.")
-    if new.javascript and importlib.util.find_spec("scrapy_playwright") is None:
-        msg = "pages that need a browser need the extra `javascript`"
-        raise ConfigError(msg, hint="Install it: pip install 'likeness-watch[javascript]'.")
 
 
 def _check_kind(new: NewSource) -> None:

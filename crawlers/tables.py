@@ -44,7 +44,6 @@ class Source(SQLModel, table=True):
     basis_note: str = ""
     collects: str = "image,video,audio"
     keep_days: int = 90
-    javascript: bool = False
     allow_http: bool = False
     allow_private: bool = False
     cadence_s: int = 6 * 3600

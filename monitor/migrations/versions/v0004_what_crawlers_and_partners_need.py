@@ -230,7 +230,6 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("basis_note", sa.String(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("collects", sa.String(), server_default="image,video,audio", nullable=False))
         batch_op.add_column(sa.Column("keep_days", sa.Integer(), server_default="90", nullable=False))
-        batch_op.add_column(sa.Column("javascript", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column("interval_s", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("failures", sa.Integer(), server_default="0", nullable=False))
