@@ -86,7 +86,7 @@ def draft(verdicts: Sequence[tuple[Side, Verdict]], seen: Seen, tools: Tools) ->
             result.drafts.append(
                 Draft(verdict.subject_id, seen.work.media_id, model_id, verdict.band, detail, proof, kept)
             )
-    except BaseException:
+    except BaseException:  # edge: what was kept for a finding that is not written belongs to nobody
         take_back(result, tools.blobs)
         raise
     return result
@@ -106,7 +106,7 @@ def draft_copy(known: Known, work: Work, perceptual_hash: str | None, tools: Too
         result.drafts.append(
             Draft(view.subject_id, work.media_id, view.model_id, view.band, detail, proof, kept)
         )
-    except BaseException:
+    except BaseException:  # edge: what was kept for a finding that is not written belongs to nobody
         take_back(result, tools.blobs)
         raise
     return result

@@ -220,7 +220,7 @@ def _finish(run: Run, drafts: Drafts, looked: Looked, tools: Tools) -> tuple[Fin
                 row = MediaHash(media_id=media_id, kind=MediaKind.IMAGE.value, hash=drafts.picture_hash)
                 session.add(row)
             claims.finish(session, run.begun.hold, looked, run.timings)
-    except BaseException:
+    except BaseException:  # edge: as in drafting.py; nothing of it was written
         take_back(drafts, tools.blobs)
         raise
     take_back(drafts, tools.blobs, but=written)
