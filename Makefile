@@ -81,7 +81,8 @@ lock: setup  ## write requirements.lock again from pyproject.toml
 	printf "torch ; sys_platform == 'never'\ntorchaudio ; sys_platform == 'never'\nopencv-python ; sys_platform == 'never'\n" \
 	  > $(VENV)/overrides.txt
 	$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	  --extra cpu --extra speechbrain --extra bench --extra pull --extra dev --overrides $(VENV)/overrides.txt \
+	  --extra cpu --extra speechbrain --extra bench --extra pull --extra downloads \
+	  --extra javascript --extra dev --overrides $(VENV)/overrides.txt \
 	  --custom-compile-command "make lock" -o requirements.lock
 
 clean:  ## remove everything made here (never the model cache nor a home folder)

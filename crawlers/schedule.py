@@ -13,6 +13,7 @@ is moved back by as much; where it was set forward, sources are due early, once.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -129,6 +131,19 @@ def _forget(engine: Engine) -> None:
         log.get(__name__).warning("old addresses could not be forgotten", error=type(exc).__name__)
 
 
+class _Scheduler(BackgroundScheduler):
+    """APScheduler's, told to end while it starts a job.
+
+    It then looks for the job, to remove it, where jobs wait for a scheduler that never started (3.11.3), and its
+    thread dies of not finding it.
+    """
+
+    def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
+        """Remove a job, or none: one that is gone already is as good as removed."""
+        with contextlib.suppress(JobLookupError):
+            super().remove_job(job_id, jobstore)
+
+
 class Jobs:
     """Which crawls run, and which are due. `now` is the wall clock, `steady` the one that does not jump."""
 
@@ -147,7 +162,7 @@ class Jobs:
         self._silent: dict[str, tuple[int, float]] = {}
         self._again_from, self._in_vain, self._feeds_from = steady(), 0, steady()
         self._lock = threading.Lock()
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _Scheduler(
             jobstores={"default": MemoryJobStore()},
             executors={CRAWLS: ThreadPoolExecutor(CRAWLS_AT_ONCE), ROUNDS: ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},

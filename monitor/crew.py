@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitor import claims
 from monitor import log as logs
 from monitor.claims import Hold
-from monitor.errors import LeaseLost, StorageFull
+from monitor.errors import LeaseLost, LikenessError, StorageFull
 from monitor.neighbours import groups
 from monitor.pipeline import begin, look
 from monitor.stages.decoding_shared import MOST_TOGETHER, SHARED_BYTES
@@ -119,6 +119,8 @@ class Crew:
             try:
                 self._hand_back()
                 found = claims.claim(self._tools.engine, self._owner, self._lease_s, most)
+                if found:
+                    self._catch_up()
                 for neighbours in groups(found, MOST_TOGETHER, SHARED_BYTES):
                     for begun in self._begin(neighbours):
                         self._offer(begun, stop)
@@ -130,6 +132,12 @@ class Crew:
             else:
                 if not found:
                     stop.wait(IDLE_S if not once else IDLE_S / 10)
+
+    def _catch_up(self) -> None:
+        """Let every gallery see whoever was sealed before these items were taken: nobody is missed by a moment."""
+        for side in self._tools.sides:
+            with contextlib.suppress(LikenessError):  # a search tries again by itself, and says what is wrong
+                side.gallery.follow()
 
     def _begin(self, neighbours: Sequence[Work]) -> list[Begun]:
         """Begin items that came through the same hands: small pictures among them share a decoder's child."""
