@@ -91,6 +91,12 @@
     │   ├── AddressRefused        an address to fetch that the feed may not name
     │   ├── TooFast               more a second than agreed
     │   ├── QuotaSpent            more a day than agreed
+    │   ├── UploadUnknown         the feed has no upload under this address
+    │   ├── UploadInUse           another piece of the same upload is being taken
+    │   ├── OffsetWrong           a piece does not begin where the last one ended
+    │   ├── ChecksumWrong         bytes that are not those of the checksum
+    │   ├── DigestDiffers         a file in pieces that is not the one that was announced
+    │   ├── TusVersionUnknown
     │   ├── FeedInvalid           a feed, or a key of one, that cannot be set up so
     │   ├── ExtraMissing          a library for feeds that are fetched is not installed
     │   └── HostKeyDiffers        an SFTP server shows another key than the one that was written down
@@ -792,6 +798,44 @@ class QuotaSpent(_Slower):
     """More items a day than was agreed."""
 
     code = "quota_spent"
+
+
+class UploadUnknown(FeedError):
+    """The feed has no upload under this address: it was ended, has expired, or never was."""
+
+    code = "upload_unknown"
+
+
+class UploadInUse(FeedError):
+    """Another piece of the same upload is being taken at this moment."""
+
+    code = "upload_in_use"
+    retryable = True
+
+
+class OffsetWrong(FeedError):
+    """A piece does not begin where the last one ended."""
+
+    code = "offset_wrong"
+
+
+class ChecksumWrong(FeedError):
+    """The bytes that came are not those that the checksum stands for."""
+
+    code = "checksum_wrong"
+    retryable = True
+
+
+class DigestDiffers(FeedError):
+    """A file that came in pieces is not the one whose digest was said at the beginning."""
+
+    code = "digest_differs"
+
+
+class TusVersionUnknown(FeedError):
+    """The version of the tus protocol is missing, or is another one."""
+
+    code = "tus_version_unknown"
 
 
 class FeedInvalid(FeedError):
