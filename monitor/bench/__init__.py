@@ -26,6 +26,10 @@ BENCHES: Final[dict[str, tuple[str, str]]] = {
         "monitor.bench.push",
         "How fast partners push, what kills lose, how soon somebody is told: a folder per person in --data.",
     ),
+    "crawl": (
+        "monitor.bench.crawl",
+        "How fast a site is crawled beside Scrapy's own benchmark, and whether memory stays flat.",
+    ),
     "enrollment": (
         "monitor.bench.enrollment",
         "Who gets in by the web form, and how quickly it counts: faces and voices in --data.",
