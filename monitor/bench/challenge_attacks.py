@@ -66,21 +66,24 @@ def attack(kind: str, plan: Plan) -> Film:
 def print_still(plan: Plan) -> Film:
     """A print is held before the camera as still as a hand can."""
     played = plan.played()
-    shown = [_held(plan.page(), 0.0, 0.0) for _ in played.moments]
+    page = plan.page()
+    shown = [_held(page, 0.0, 0.0) for _ in played.moments]
     return Film(camera(shown, PLAIN, plan.seed), played.sound)
 
 
 def print_moved(plan: Plan) -> Film:
     """A print is tilted by up to 45 degrees, as the turns are asked."""
     played = plan.played()
-    shown = [_held(plan.page(), one.yaw_deg * 1.7, one.pitch_deg * 1.7) for one in played.moments]
+    page = plan.page()
+    shown = [_held(page, one.yaw_deg * 1.7, one.pitch_deg * 1.7) for one in played.moments]
     return Film(camera(shown, PLAIN, plan.seed), played.sound)
 
 
 def print_bent(plan: Plan) -> Film:
     """A print is bent round an upright axis and turned, so that it bulges like a head."""
     played = plan.played()
-    shown = [_held(plan.page(), one.yaw_deg * 1.5, one.pitch_deg * 1.5, bent=1.1) for one in played.moments]
+    page = plan.page()
+    shown = [_held(page, one.yaw_deg * 1.5, one.pitch_deg * 1.5, bent=1.1) for one in played.moments]
     return Film(camera(shown, PLAIN, plan.seed), played.sound)
 
 
