@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crawlers import retro
     from crawlers.interfaces import TermBook
+    from monitor.partners.pull_times import Places
     from monitor.settings import Settings
     from monitor.values import SourceId
 
@@ -25,6 +26,9 @@ GRACE_S: Final = 30.0
 FEEDS: Final = "feeds:addresses"
 """Name of the child that fetches what partners pushed by address (feeds.py)."""
 
+PULL: Final = "pull:"
+"""Begins the name of a child that fetches from a partner's bucket or folder (pulls.py)."""
+
 HANDED_DOWN: Final = ("crawl_contact", "fetch_max_bytes", "fetch_seconds", "max_bytes", "log_json")
 """Settings that a crawl needs beside database and folders. No key and no password is among them."""
 
@@ -32,9 +36,11 @@ HANDED_DOWN: Final = ("crawl_contact", "fetch_max_bytes", "fetch_seconds", "max_
 class Crawls:
     """The crawl processes that are running."""
 
-    def __init__(self, settings: Settings, book: TermBook | None = None) -> None:
-        """Keep what a crawl process is told."""
-        self._environment, self._book = child_environment(settings), book
+    def __init__(
+        self, settings: Settings, book: TermBook | None = None, places: Places | None = None
+    ) -> None:
+        """Keep what a crawl process is told. Without `places` no feed is fetched."""
+        self._environment, self._book, self._places = child_environment(settings), book, places
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._lock, self._closed = threading.Lock(), False
 
@@ -51,6 +57,16 @@ class Crawls:
     def fetch(self) -> bool:
         """Fetch a slice of what partners pushed by address. False when it gave no report."""
         return self._run(FEEDS, ["crawlers", "--feeds"], None)
+
+    @property
+    def can_pull(self) -> bool:
+        """Say whether the places of feeds can be opened here."""
+        return self._places is not None
+
+    def pull(self, name: str) -> bool:
+        """Fetch what is new of one feed from its place. False when it gave no report, nor wrote one down."""
+        place = None if self._places is None else self._places.handed_down(name)
+        return place is None or self._run(PULL + name, ["crawlers.pulls", name], place)
 
     def _run(self, name: str, module: Sequence[str], said: str | None) -> bool:
         with self._lock:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TermBook(Protocol):
-    """Gives what people asked us to look for. Enrolment keeps it; monitor/jobs.py joins the two."""
+    """Gives what people asked us to look for. Enrolment keeps it; monitor/watching.py joins the two."""
 
     def terms(self, source_id: SourceId) -> Terms | None:
         """Give the names, handles and hashtags of everybody who is watched for, each once and of nobody.

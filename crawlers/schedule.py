@@ -5,7 +5,8 @@ run's own record (cadence.py). So a scheduler that is killed leaves nothing undo
 same rows. Every crawl that is due becomes a job of APScheduler, whose store lives in memory; its triggers are
 not asked when, since they know neither an interval that adapts nor a clock that was set back. After a sleep
 of the machine each overdue source is looked at once, the longest overdue first, a few at a time. A lease
-keeps a second scheduler out. Each crawl is a process of its own, without any key.
+keeps a second scheduler out. Each crawl, and each fetch from a partner's bucket or folder, is a
+process of its own, without any key.
 
 Clocks: what lasts is measured by the clock that does not jump. Where the wall clock was set back, what is due
 is moved back by as much; where it was set forward, sources are due early, once.
@@ -31,13 +32,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, or_, select
 
 from crawlers import cadence, feeds, lease, retro, runs
-from crawlers.children import FEEDS, Crawls
+from crawlers.children import FEEDS, PULL, Crawls
 from crawlers.forgetting import forget
 from crawlers.settings import user_agent
 from crawlers.tables import Source
 from monitor import log
 from monitor.db import open_engine, reading, utc_now, writing
 from monitor.errors import LeaseLost, StorageFull
+from monitor.partners import pull_times
 from monitor.values import SourceId
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from crawlers.interfaces import TermBook
     from crawlers.tables import CrawlRun
+    from monitor.partners.pull_times import Places
     from monitor.settings import Settings
 
 LEASE: Final = "scheduler"
@@ -59,6 +62,9 @@ CRAWLS, ROUNDS = "crawls", "rounds"
 
 CRAWLS_AT_ONCE: Final = 4
 """Crawl processes at once; each takes about 150 MB. The others wait their turn and are not dropped."""
+
+PULLS_AT_ONCE: Final = 2
+"""Of them, fetches from partners' places: one may take hours, and crawls go on beside it."""
 
 SYNC_S: Final = 2.0
 """Seconds until an added, paused or removed source takes effect."""
@@ -81,8 +87,12 @@ FORGET_S: Final = 600.0
 """Seconds between two rounds of forgetting old addresses."""
 
 
-def run_scheduler(settings: Settings, stop: threading.Event, book: TermBook | None = None) -> None:
-    """Start crawls as they fall due, until `stop` is set. `book` knows what people asked us to look for.
+def run_scheduler(
+    settings: Settings, stop: threading.Event, book: TermBook | None = None, places: Places | None = None
+) -> None:
+    """Start crawls as they fall due, until `stop` is set.
+
+    `book` knows what people asked us to look for, `places` opens where feeds are fetched from.
 
     Raises ConfigError when nobody is named as the operator of the crawler, LeaseLost when another
     scheduler runs, or took over.
@@ -93,7 +103,7 @@ def run_scheduler(settings: Settings, stop: threading.Event, book: TermBook | No
     if not lease.take(engine, LEASE, who):
         msg = "another scheduler is running"
         raise LeaseLost(msg, hint="One is enough. If it was killed, this works again within a minute.")
-    children = Crawls(settings, book)
+    children = Crawls(settings, book, places)
     jobs = Jobs(engine, children)
     try:
         jobs.every(FORGET_S, partial(_forget, engine))
@@ -196,6 +206,7 @@ class Jobs:
                 self._start(row)
         self._look_again(now)
         self._fetch_for_feeds()
+        self._pull_feeds(now)
         self.ready = True
 
     def _settle(self, source_ids: Sequence[str]) -> None:
@@ -229,12 +240,16 @@ class Jobs:
             reported = self._children.crawl(source_id, name)
         except Exception:  # noqa: BLE001 - edge: one crawl that cannot be started must not end the scheduler
             log.get(__name__).exception("a crawl could not be started", source=name)
+        self._over(source_id, reported=reported)
+
+    def _over(self, key: str, *, reported: bool) -> None:
+        """Make room; what gave no report waits, each time twice as long."""
         with self._lock:
-            times = self._silent.pop(source_id, (0, 0.0))[0]
+            times = self._silent.pop(key, (0, 0.0))[0]
             if not reported:
                 wait_s = min(RETRY_S * 2 ** min(times, 16), LONGEST_RETRY_S)
-                self._silent[source_id] = (times + 1, self._steady() + wait_s)
-            self._running.pop(source_id, None)
+                self._silent[key] = (times + 1, self._steady() + wait_s)
+            self._running.pop(key, None)
 
     def _look_again(self, now: datetime) -> None:
         """Start the next slice of a second look, one at a time, where there is room."""
@@ -287,6 +302,29 @@ class Jobs:
             self._running.pop(FEEDS, None)
         self._feeds_from = self._steady() + (SYNC_S if reported else RETRY_S)
 
+    def _pull_feeds(self, now: datetime) -> None:
+        """Start fetching from partners' buckets and folders that are due, where there is room."""
+        for name in pull_times.due(self._engine, now):
+            key = PULL + name
+            with self._lock:
+                _, not_before = self._silent.get(key, (0, 0.0))
+                pulls = sum(one.startswith(PULL) for one in self._running)
+                full = pulls >= PULLS_AT_ONCE or len(self._running) >= CRAWLS_AT_ONCE
+                if full or not self._children.can_pull:
+                    return
+                if key in self._running or not_before > self._steady():
+                    continue
+                self._running[key] = (key, key)
+            self._scheduler.add_job(self._pull, args=[name], executor=CRAWLS, name=key)
+
+    def _pull(self, name: str) -> None:
+        reported = False
+        try:
+            reported = self._children.pull(name)
+        except Exception:  # noqa: BLE001 - edge: as with a crawl
+            log.get(__name__).exception("a feed could not be fetched", feed=name)
+        self._over(PULL + name, reported=reported)
+
     def _mind_the_clock(self) -> None:
         """Move what is due back with a wall clock that was set back; nothing may be due beyond all rules."""
         now, steady = self._now(), self._steady()
@@ -323,7 +361,7 @@ def _ended_since(session: Session, row: Source) -> CrawlRun | None:
 
 def _not_watched(session: Session, running: dict[str, tuple[str, str]]) -> list[str]:
     """Give those of the sources that run now that were paused or removed."""
-    mine = [one for one in running if one != FEEDS and not one.startswith(retro.FEED)]
+    mine = [one for one in running if one != FEEDS and not one.startswith((retro.FEED, PULL))]
     asked = select(Source.id).where(col(Source.id).in_(mine), col(Source.enabled).is_(True))
     watched = set(session.exec(asked)) if mine else set()
     return [one for one in mine if one not in watched]

@@ -23,6 +23,9 @@ from monitor.errors import LikenessError, StorageError
 from monitor.learning import learn_due
 from monitor.ledger import open_ledger
 from monitor.ml.warm import warm
+from monitor.partners import uploads
+from monitor.partners.arriving import enter_due_quietly
+from monitor.partners.tables import FeedUpload
 from monitor.renewing import ACTOR, Renewal, Step
 from monitor.tables import BlobRow, MediaItem
 from monitor.values import BlobId
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from alerts.outbox import Told
-    from crawlers.interfaces import TermBook
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
@@ -88,6 +90,7 @@ def _watch(
     """Watch with the pack in force until told to stop; say whether another line-up of packs is due."""
     with build_tools(settings, engine) as tools:
         warm(tools.pack, settings.threads)
+        enter_due_quietly(engine, tools.blobs, tools.opener)
         keep_for = timedelta(days=settings.lookalike_days)
         renewal = renewal_of(settings, engine, tools.keks, tools.decoder)
         turn = _Turn(settings, engine, renewal, stop)
@@ -107,35 +110,6 @@ def _watch(
             desk.join()
             renewal.close()
     return turn.is_due
-
-
-def run_watch(settings: Settings, stop: threading.Event) -> None:
-    """Start crawls as they fall due, until `stop` is set: the scheduler, joined with what people look for.
-
-    Without a key-encryption key it runs all the same, and hands on no names, handles or hashtags. Raises
-    ConfigError and LeaseLost as `run_scheduler`, and KeysError for a key that is there and wrong.
-    """
-    from crawlers.schedule import run_scheduler  # noqa: PLC0415 - a worker needs none of this
-
-    engine = open_ledger(settings)
-    try:
-        run_scheduler(settings, stop, term_book(settings, engine))
-    finally:
-        engine.dispose()
-
-
-def term_book(settings: Settings, engine: Engine) -> TermBook | None:
-    """Join crawlers and enrolment: give what opens the search terms, or None without a key for it."""
-    from crawlers.platforms.interfaces import Terms  # noqa: PLC0415 - as above
-    from enrollment.lookups import Lookups  # noqa: PLC0415 - as above
-    from enrollment.search_terms import EnrolledTerms  # noqa: PLC0415 - as above
-    from monitor.crypto import KeyEncryptionKeys  # noqa: PLC0415 - as above
-
-    if settings.kek is None and settings.kek_file is None:
-        log.info("no_search_terms", why="neither LIKENESS_KEK nor LIKENESS_KEK_FILE is set")
-        return None
-    keks = KeyEncryptionKeys.from_settings(settings)
-    return EnrolledTerms(engine, keks, Lookups(engine, keks), Terms)
 
 
 class _Either(threading.Event):
@@ -264,6 +238,7 @@ class _Rounds:
         self._draw_balance()
         while not self._stopping.wait(TELL_EVERY_S):
             self._tell_now()
+            enter_due_quietly(self._tools.engine, self._tools.blobs, self._tools.opener)
             self._learn_now()
             self._turn_now()
             self._tools.dial.tick()
@@ -324,11 +299,13 @@ def sweep(engine: Engine, blobs: BlobStore, ownerless: set[BlobId]) -> set[BlobI
 
     Bytes are stored before their row and deleted after it, so a crash between the two leaves some behind.
     """
+    uploads.expire(engine, utc_now())
     there = set(blobs.ids())
     with reading(engine) as session:
         connection = session.connection()
         named = {one for (one,) in connection.execute(select(col(MediaItem.blob_id)))}
         named |= {one for (one,) in connection.execute(select(col(BlobRow.id)))}
+        named |= {one for (one,) in connection.execute(select(col(FeedUpload.blob_id)))}
     lost = there - named
     for blob_id in lost & ownerless:
         blobs.delete(blob_id)

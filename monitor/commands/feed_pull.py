@@ -34,7 +34,7 @@ def pull(
     from monitor.db import utc_now
     from monitor.errors import LikenessError
     from monitor.ledger import open_ledger
-    from monitor.partners import pulling
+    from monitor.partners import pull_times
     from monitor.settings import load_settings
 
     settings = load_settings()
@@ -43,7 +43,7 @@ def pull(
         _say(name, _pulled(settings, engine, keks, name, quiet=as_json), as_json=as_json)
         return
     failed = False
-    for one in pulling.due(engine, utc_now()):
+    for one in pull_times.due(engine, utc_now()):
         try:
             _say(one, _pulled(settings, engine, keks, one, quiet=as_json), as_json=as_json)
         except LikenessError as exc:

@@ -17,10 +17,11 @@ def scheduler() -> None:
     """Look at each source when it is due, until stopped. One at a time holds the lease; others refuse.
 
     It needs no key. With a key-encryption key (LIKENESS_KEK_FILE) it also opens the names, handles and
-    hashtags that people asked to be looked for, and hands them to the crawls.
+    hashtags that people asked to be looked for, and hands them to the crawls; and it fetches the feeds that
+    stand in a partner's bucket or folder.
     """
     from monitor import log
-    from monitor.jobs import run_watch
+    from monitor.watching import run_watch
     from monitor.settings import load_settings
 
     settings = load_settings()

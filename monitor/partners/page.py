@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlmodel import func, select
 
 from monitor.db import reading, utc_now
-from monitor.partners import counting, feeds
+from monitor.partners import counting, feeds, pull_times
 from monitor.partners.entering import FETCH_DUE
 from monitor.partners.tables import Feed, FeedItem, Partner
 
@@ -126,6 +126,9 @@ class FeedPages:
             days=days,
             picture=picture_of(days),
             waiting=waiting,
+            pulled=pull_times.said_of(row),
+            next_at=None if row.pulled_at is None else row.pulled_at + pull_times.wait_of(row),
+            late=pull_times.is_late(row, now),
         )
 
 
@@ -133,6 +136,8 @@ def standing_of(row: Feed) -> str:
     """Say in a word how a feed is."""
     if not row.enabled:
         return "paused"
+    if row.pull_failures:
+        return "failing"
     return "sandbox" if row.sandbox else "open"
 
 

@@ -18,7 +18,6 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -47,9 +46,6 @@ from monitor.partners.tables import Feed, FeedItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-
-    from sqlalchemy import Engine
 
     from monitor.intake import Door, Kept
     from monitor.partners.places import Dial, Found, Place, Store
@@ -111,14 +107,6 @@ class Cursor:
         return json.dumps({"after": self.after, "since": self.since, "began": self.began})
 
 
-def due(engine: Engine, now: datetime) -> list[str]:
-    """Name the feeds that are to be fetched now, those that waited longest first."""
-    with reading(engine) as session:
-        mine = select(Feed).where(col(Feed.pull).is_not(None), col(Feed.enabled).is_(True))
-        rows = session.exec(mine.order_by(col(Feed.pulled_at).is_not(None), col(Feed.pulled_at))).all()
-    return [row.name for row in rows if _is_time(row, now)]
-
-
 def store_of(place: Place, dial: Dial) -> Store:
     """Enter a place. Raises ExtraMissing, HostKeyDiffers, FetchError."""
     return Bucket(place, dial) if place.way == S3 else Folder(place, dial)
@@ -141,16 +129,13 @@ class _Round:
         self._cursor, self._done, self._in_vain = Cursor.of(feed.cursor), Pulled(), 0
 
     def go(self) -> Pulled:
-        try:
-            for lot in _lots(self._store.files(self._cursor.after)):
-                if not self._cursor.began:
-                    self._cursor = replace(self._cursor, began=self._store.now() or 0.0)
-                self._lot(lot)
-                if not self._done.failed:  # what could not be read now is met again
-                    self._move(replace(self._cursor, after=lot[-1].name))
-            self._move(Cursor(since=self._cursor.since if self._done.failed else self._cursor.began))
-        finally:
-            self._ended()
+        for lot in _lots(self._store.files(self._cursor.after)):
+            if not self._cursor.began:
+                self._cursor = replace(self._cursor, began=self._store.now() or 0.0)
+            self._lot(lot)
+            if not self._done.failed:  # what could not be read now is met again
+                self._move(replace(self._cursor, after=lot[-1].name))
+        self._move(Cursor(since=self._cursor.since if self._done.failed else self._cursor.began))
         self._done.is_whole = True
         return self._done
 
@@ -250,22 +235,10 @@ class _Round:
                 row.cursor = cursor.text()
                 session.add(row)
 
-    def _ended(self) -> None:
-        with writing(self._door.engine) as session:
-            row = session.get(Feed, self._feed.id)
-            if row is not None:
-                row.pulled_at = utc_now()
-                session.add(row)
-
 
 def _lots(files: Iterator[Found]) -> Iterator[list[Found]]:
     while lot := list(islice(files, LOT)):
         yield lot
-
-
-def _is_time(row: Feed, now: datetime) -> bool:
-    """Say whether a feed is due; a clock that was set back keeps none waiting."""
-    return row.pulled_at is None or abs(now - row.pulled_at) >= timedelta(seconds=row.pull_every_s)
 
 
 def _timed(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:

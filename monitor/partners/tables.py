@@ -38,7 +38,8 @@ class Feed(SQLModel, table=True):
     `way` is push, s3 or sftp. A `sandbox` feed validates and keeps nothing. `scopes` is comma-separated, of
     items (push media), urls (push addresses), uploads (large files), takedowns (report removals).
     `per_second`, `burst` and `per_day` are its quotas, in items. `pull` is sealed JSON of a pull feed: where
-    it is and how to enter. `cursor` is how far a pull has come.
+    it is and how to enter. `cursor` is how far a pull has come, `pulled_at` when the last round ended,
+    `pull_failures` how many failed in a row, `pull_said` what the last one gave (pull_times.py).
     """
 
     __tablename__ = "feed"
@@ -59,6 +60,8 @@ class Feed(SQLModel, table=True):
     pull_every_s: int = 900
     cursor: str = ""
     pulled_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    pull_failures: int = 0
+    pull_said: str = ""
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())
 
 
@@ -95,7 +98,7 @@ class FeedItem(SQLModel, table=True):
     """One item that a feed gave. `item_key` is the partner's idempotency key, once for ever within a feed.
 
     `body_sha256` is of what was sent under the key: the same key with another body is refused. `state` is
-    taken, fetch_due, fetched, refused or withdrawn; `code` says why where it was refused.
+    taken, arrived, fetch_due, fetched, refused or withdrawn; `code` says why where it was refused.
     """
 
     __tablename__ = "feed_item"
@@ -123,7 +126,9 @@ class FeedItem(SQLModel, table=True):
 class FeedUpload(SQLModel, table=True):
     """A large file that comes in pieces (tus). Every piece is sealed as it comes; none can be opened here.
 
-    `blob_id` is the growing sealed blob of monitor/blobs.py; `offset` how many bytes of the file it holds.
+    `blob_id` is the growing sealed blob of monitor/blobs.py; `offset` how many bytes of the file it holds;
+    `seal_state` how many parts and sealed bytes that is (uploads.py): what lies behind them came of a crash.
+    Without `blob_id` the file was taken over, or is of a sandbox.
     """
 
     __tablename__ = "feed_upload"

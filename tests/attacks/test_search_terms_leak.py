@@ -57,7 +57,7 @@ SPELLINGS = [
 ]
 
 WATCH = (
-    "import signal, threading; from monitor.jobs import run_watch; from monitor import log; "
+    "import signal, threading; from monitor.watching import run_watch; from monitor import log; "
     "from monitor.settings import load_settings; stop = threading.Event(); "
     "signal.signal(signal.SIGTERM, lambda *_: stop.set()); s = load_settings(); "
     "log.configure(json=s.log_json); run_watch(s, stop)"

@@ -71,6 +71,8 @@ def upgrade() -> None:
     sa.Column("pull_every_s", sa.Integer(), nullable=False),
     sa.Column("cursor", sa.String(), nullable=False),
     sa.Column("pulled_at", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("pull_failures", sa.Integer(), nullable=False),
+    sa.Column("pull_said", sa.String(), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_feed_partner_id"), ondelete="CASCADE"),
     sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),

@@ -29,7 +29,7 @@ from monitor.errors import (
     LeaseLost,
     QuotaSpent,
 )
-from monitor.partners import feeds, places, pulled_s3, pulling
+from monitor.partners import feeds, places, pull_times, pulled_s3, pulling
 from monitor.partners.feeds import NewFeed
 from monitor.partners.places import Place
 from monitor.partners.pulling import Pulled
@@ -201,10 +201,10 @@ def test_a_feed_gives_no_more_than_was_agreed_and_a_paused_one_nothing(watch: Wa
     with pytest.raises(QuotaSpent):
         watch.pull()
     assert watch.media() == watch.blobs() == 2
-    assert pulling.due(watch.engine, utc_now()) == []
-    assert pulling.due(watch.engine, utc_now() + timedelta(hours=1)) == ["archive"]
+    assert pull_times.due(watch.engine, utc_now()) == []
+    assert pull_times.due(watch.engine, utc_now() + timedelta(hours=1)) == ["archive"]
     feeds.set_enabled(watch.engine, "archive", ACTOR, enabled=False)
-    assert pulling.due(watch.engine, utc_now() + timedelta(hours=1)) == []
+    assert pull_times.due(watch.engine, utc_now() + timedelta(hours=1)) == []
     with pytest.raises(FeedPaused):
         watch.pull()
 

@@ -1,0 +1,161 @@
+"""Feeds that we fetch are fetched by the scheduler: when they are due, in a process without a key."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlmodel import select
+
+from crawlers import lease, schedule
+from crawlers.children import Crawls
+from monitor.db import reading, utc_now, writing
+from monitor.errors import FetchFailed
+from monitor.partners import feeds, places, pull_times
+from monitor.partners.feeds import NewFeed
+from monitor.partners.places import Place
+from monitor.partners.pull_times import Places
+from monitor.partners.pulling import Pulled
+from monitor.partners.tables import Feed
+from monitor.settings import Settings
+from monitor.subject_keys import ensure_service_keys
+from monitor.tables import Lease, MediaItem
+from tests.monitor.partners import servers
+from tests.monitor.partners.partner import png
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from monitor.crypto import KeyEncryptionKeys
+
+ACTOR = "operator:test"
+NOWHERE = Place("s3", "https://s3.example.org", "partner", "theirs", bucket="b")
+
+
+def add(engine: Engine, keys: KeyEncryptionKeys, place: Place, name: str = "archive") -> str:
+    row = feeds.add(engine, NewFeed(name, "An Agency", "desk@example.org", way=place.way), ACTOR)
+    with writing(engine) as session:
+        places.seal(session, keys, feeds.find(session, name), place)
+    return row.id
+
+
+def row_of(engine: Engine, feed_id: str) -> Feed:
+    with reading(engine) as session:
+        return session.get_one(Feed, feed_id)
+
+
+def test_the_scheduler_fetches_what_is_due_and_writes_down_how_it_went(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = sqlite_engine
+    ensure_service_keys(engine, keys)
+    url = engine.url.render_as_string(hide_password=False)
+    settings = Settings(home=tmp_path, database_url=url, crawl_contact="tests@example.org")
+    with servers.s3() as server:
+        servers.client(server).create_bucket(Bucket="files")
+        servers.client(server).put_object(Bucket="files", Key="in/1.png", Body=png(1))
+        place = Place("s3", server, "partner", "theirs", bucket="files", prefix="in/", allow_private=True)
+        good = add(engine, keys, place)
+        bad = add(engine, keys, replace(place, bucket="no-such-bucket"), "broken")
+        started: list[str] = []
+        monkeypatch.setenv("LIKENESS_KEK", "k1:this-must-not-reach-it")
+        children = Crawls(settings, None, Places(engine, keys))
+        assert not [one for one in children._environment if "KEK" in one]
+        real = children.pull
+
+        def pull(name: str) -> bool:
+            started.append(name)
+            return real(name)
+
+        monkeypatch.setattr(children, "pull", pull)
+        jobs = schedule.Jobs(engine, children)
+        try:
+            until = time.monotonic() + 90
+            while not (row_of(engine, good).pulled_at and row_of(engine, bad).pulled_at) or jobs._running:
+                assert time.monotonic() < until
+                jobs.sync()
+                time.sleep(0.1)
+            jobs.sync()  # nothing is due any more
+        finally:
+            jobs.close()
+            children.close()
+    assert sorted(started) == ["archive", "broken"]
+    said = pull_times.said_of(row_of(engine, good))
+    assert said is not None
+    assert (said.seen, said.taken, said.code) == (1, 1, "")
+    failed = row_of(engine, bad)
+    said = pull_times.said_of(failed)
+    assert said is not None
+    assert (said.taken, said.code, failed.pull_failures) == (0, FetchFailed.code, 1)
+    with reading(engine) as session:
+        assert len(session.exec(select(MediaItem)).all()) == 1
+        assert not [one.name for one in session.exec(select(Lease)) if one.name.startswith("pull:")]
+
+
+def test_without_a_key_nothing_is_fetched_and_the_rest_goes_on(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path
+) -> None:
+    feed_id = add(sqlite_engine, keys, NOWHERE)
+    children = Crawls(Settings(home=tmp_path))
+    jobs = schedule.Jobs(sqlite_engine, children)
+    try:
+        jobs.sync()
+        assert jobs._running == {}
+    finally:
+        jobs.close()
+    row = row_of(sqlite_engine, feed_id)
+    assert row.pulled_at is None
+    assert not pull_times.is_late(row, utc_now())
+    assert pull_times.is_late(row, utc_now() + timedelta(hours=1))
+
+
+def test_a_place_that_does_not_open_is_written_down_and_waits(
+    engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path
+) -> None:
+    feed_id = add(engine, keys, NOWHERE)
+    with writing(engine) as session:
+        row = session.get_one(Feed, feed_id)
+        assert row.pull is not None
+        row.pull = row.pull[:-1] + bytes([row.pull[-1] ^ 1])
+    assert Crawls(Settings(home=tmp_path), None, Places(engine, keys)).pull("archive")
+    said = pull_times.said_of(row_of(engine, feed_id))
+    assert said is not None
+    assert said.code == "tampered"
+    assert pull_times.due(engine, utc_now()) == []
+
+
+def test_what_fails_is_asked_less_and_less_often_and_a_good_round_ends_that(
+    engine: Engine, keys: KeyEncryptionKeys
+) -> None:
+    feed_id = add(engine, keys, NOWHERE)
+    waits = []
+    for _ in range(12):
+        pull_times.note(engine, feed_id, Pulled(seen=3), FetchFailed("no answer"))
+        waits.append(pull_times.wait_of(row_of(engine, feed_id)).total_seconds())
+    assert 300 <= waits[0] <= 330
+    assert waits[:9] == sorted(waits[:9])
+    assert all(300 * 2**n <= wait <= 330 * 2**n for n, wait in enumerate(waits[:8]))
+    assert 86_400 <= waits[-1] <= 86_400 * 1.1
+    assert pull_times.due(engine, utc_now() + timedelta(hours=20)) == []
+    assert pull_times.due(engine, utc_now() - timedelta(days=3)) == ["archive"]  # the clock was set back
+    pull_times.note(engine, feed_id, Pulled(seen=3, is_whole=True))
+    assert pull_times.wait_of(row_of(engine, feed_id)) == timedelta(seconds=900)
+    assert json.loads(row_of(engine, feed_id).pull_said)["code"] == ""
+
+
+def test_a_feed_that_is_fetched_by_hand_is_left_alone(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path
+) -> None:
+    feed_id = add(sqlite_engine, keys, NOWHERE)
+    ensure_service_keys(sqlite_engine, keys)
+    assert lease.take(sqlite_engine, f"pull:{feed_id}", "elsewhere:1")
+    url = sqlite_engine.url.render_as_string(hide_password=False)
+    children = Crawls(Settings(home=tmp_path, database_url=url), None, Places(sqlite_engine, keys))
+    assert not children.pull("archive")  # no report: it is tried again soon, and no failure of the feed
+    assert row_of(sqlite_engine, feed_id).pull_failures == 0
