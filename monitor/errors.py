@@ -494,6 +494,12 @@ class RateLimited(FetchError):
     retryable = True
 
 
+class MediaLocked(FetchError):
+    """A film in segments that are encrypted: we take no keys, so nobody here can look at it."""
+
+    code = "media_locked"
+
+
 class NotCollected(FetchError):
     """A kind of media (image, video, audio) that this source is not read for."""
 
