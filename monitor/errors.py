@@ -48,7 +48,10 @@
     │   ├── FetchWrongType
     │   ├── FetchFailed           the other side failed
     │   ├── RateLimited           the other side wants us to ask again later
-    │   └── NotCollected          a kind of media that the source is not read for
+    │   ├── NotCollected          a kind of media that the source is not read for
+    │   ├── ArchiveBroken         records of a web archive that cannot be read
+    │   ├── ArchiveTruncated      a web archive that ends in the middle of a record
+    │   └── ArchiveBomb           a record that unpacks to far more than any real one
     ├── StorageError
     │   ├── StorageFull
     │   └── BlobMissing
@@ -504,6 +507,24 @@ class NotCollected(FetchError):
     """A kind of media (image, video, audio) that this source is not read for."""
 
     code = "not_collected"
+
+
+class ArchiveBroken(FetchError):
+    """A record of a web archive cannot be read, or too many of them cannot."""
+
+    code = "archive_broken"
+
+
+class ArchiveTruncated(FetchError):
+    """A web archive ends in the middle of a record: it was cut off, or somebody still writes it."""
+
+    code = "archive_truncated"
+
+
+class ArchiveBomb(FetchError):
+    """A record of a web archive unpacks to far more than any real one; the rest was not read."""
+
+    code = "archive_bomb"
 
 
 class StorageError(LikenessError):
