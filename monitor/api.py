@@ -1,6 +1,7 @@
 """The partners' routes, and how their answers look.
 
     POST /v1/feeds/{feed}/items       one item, or a batch of lines
+    POST /v1/feeds/{feed}/uploads     a large file in pieces, by tus (partners/upload_routes.py)
     POST /v1/feeds/{feed}/takedowns   what became of an item at the partner's
     GET  /v1/feeds/{feed}             the feed's own limits and counts
     GET  /v1/openapi.json             all of this for a program
@@ -26,6 +27,7 @@ from monitor.errors import (
     AddressRefused,
     BodyBroken,
     BodyTypeUnknown,
+    ChecksumWrong,
     EmptyMedia,
     FeedPaused,
     ItemBroken,
@@ -34,20 +36,25 @@ from monitor.errors import (
     LikenessError,
     MessageReplayed,
     NotMedia,
+    OffsetWrong,
     QuotaSpent,
     ScopeMissing,
     SignatureRefused,
     StorageError,
     TooFast,
     TooLarge,
+    TusVersionUnknown,
     UploadBroken,
+    UploadInUse,
     UploadsBusy,
     UploadTooSlow,
+    UploadUnknown,
 )
-from monitor.partners import openapi, signatures
+from monitor.partners import openapi, signatures, tus
 from monitor.partners.entering import Receipt
 from monitor.partners.receiving import UNBOUNDED, Receiver
 from monitor.partners.reception import Call, Reception
+from monitor.partners.upload_routes import UploadRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,13 +92,21 @@ BATCHES_AT_ONCE: Final = 2
 BUSY_S: Final = 1
 """Seconds to wait, told with a 503."""
 
-STATUS: Final[dict[type[LikenessError], HTTPStatus]] = {
+CHECKSUM_MISMATCH: Final = 460
+"""A status of tus, which HTTP itself does not have."""
+
+STATUS: Final[dict[type[LikenessError], int]] = {
     SignatureRefused: HTTPStatus.UNAUTHORIZED,
     FeedPaused: HTTPStatus.FORBIDDEN,
     ScopeMissing: HTTPStatus.FORBIDDEN,
     MessageReplayed: HTTPStatus.CONFLICT,
     ItemKeyTaken: HTTPStatus.CONFLICT,
     ItemUnknown: HTTPStatus.NOT_FOUND,
+    UploadUnknown: HTTPStatus.NOT_FOUND,
+    UploadInUse: HTTPStatus.CONFLICT,
+    OffsetWrong: HTTPStatus.CONFLICT,
+    ChecksumWrong: CHECKSUM_MISMATCH,
+    TusVersionUnknown: HTTPStatus.PRECONDITION_FAILED,
     BodyBroken: HTTPStatus.BAD_REQUEST,
     UploadBroken: HTTPStatus.BAD_REQUEST,
     BodyTypeUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -130,6 +145,7 @@ class PartnerRoutes:
         unbounded: dict[str, Any] = {"response_model": None, "max_body_size": UNBOUNDED}
         router.post("/feeds/{feed}/items", **unbounded)(self.items)
         router.post("/feeds/{feed}/takedowns", **unbounded)(self.takedowns)
+        UploadRoutes(self.reception, self.receiver, self._threads, problem).add_to(router, unbounded)
         return router
 
     def close(self) -> None:
@@ -211,12 +227,14 @@ def problem(exc: LikenessError) -> Response:
     said = f"{exc.message[:1].upper()}{exc.message[1:]}." + (f" {exc.hint}" if exc.hint else "")
     body = {
         "type": "about:blank",
-        "title": status.phrase,
+        "title": "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase,
         "status": status,
         "detail": said,
         "code": exc.code,
     }
-    headers = {}
+    headers: dict[str, str] = {}
+    if isinstance(exc, TusVersionUnknown):
+        headers["Tus-Version"] = tus.VERSION
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(exc, TooFast | QuotaSpent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -61,6 +62,27 @@ class BlobStore:
             raise
         return blob_id
 
+    def grow(self, blob_id: BlobId, *, begin: bool) -> Growing | None:
+        """Open a blob to write on; with `begin` it is made where it is not there. Close it in any case.
+
+        None where somebody else, be it another process, is at it. Raises BlobMissing, StorageFull,
+        StorageError.
+        """
+        path = self._path(blob_id)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if begin else 0), 0o600)
+        except FileNotFoundError as exc:
+            raise _not_there(blob_id) from exc
+        except OSError as exc:
+            raise _storage_error(exc, self.folder) from exc
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return Growing(descriptor, path)
+
     def get(self, blob_id: BlobId) -> bytes:
         """Read sealed bytes. Raises BlobMissing when they are not there (or the id is not one)."""
         try:
@@ -74,8 +96,7 @@ class BlobStore:
         try:
             return self._path(blob_id).open("rb")
         except FileNotFoundError as exc:
-            msg = f"the sealed bytes {blob_id} are not there: forgotten after a look, or lost"
-            raise BlobMissing(msg) from exc
+            raise _not_there(blob_id) from exc
         except OSError as exc:
             raise _storage_error(exc, self.folder) from exc
 
@@ -111,6 +132,44 @@ class BlobStore:
         return self.folder / blob_id[:2] / blob_id
 
 
+class Growing:
+    """A blob that is written on, by one at a time: the lock goes with the process that holds it."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        """Take the file, open and locked."""
+        self._descriptor, self._path, self.length = descriptor, path, 0
+
+    def cut(self, length: int) -> None:
+        """Keep the first `length` bytes and write on behind them. Raises BlobMissing where it is shorter."""
+        if os.fstat(self._descriptor).st_size < length:
+            raise _not_there(BlobId(self._path.name))
+        os.ftruncate(self._descriptor, length)
+        os.lseek(self._descriptor, length, os.SEEK_SET)
+        self.length = length
+
+    def write(self, sealed: bytes) -> None:
+        """Write behind what is there. Raises StorageFull, StorageError."""
+        rest = memoryview(sealed)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as exc:
+            raise _storage_error(exc, self._path.parent) from exc
+        self.length += len(sealed)
+
+    def sync(self) -> None:
+        """Return when all of it is on disk. Raises StorageFull, StorageError."""
+        try:
+            os.fsync(self._descriptor)
+            _sync_folder(self._path.parent)
+        except OSError as exc:
+            raise _storage_error(exc, self._path.parent) from exc
+
+    def close(self) -> None:
+        """Let others at it."""
+        os.close(self._descriptor)
+
+
 @contextlib.contextmanager
 def _written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
     """Give what writes to a new file, whose bytes are on disk when the block ends."""
@@ -134,6 +193,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _not_there(blob_id: BlobId) -> BlobMissing:
+    return BlobMissing(f"the sealed bytes {blob_id} are not there: forgotten after a look, or lost")
 
 
 def _storage_error(exc: OSError, folder: Path) -> StorageError:

@@ -39,17 +39,41 @@ _KEY_BYTES: Final = 81
 """A sealed key of 32 bytes: version, 32 of HPKE's own key, ciphertext, tag."""
 
 
-def sealed(pieces: Iterable[bytes], sealer: IntakeSealer, part: int = 0) -> Iterator[bytes]:
-    """Seal one part, from pieces of any size. Gives what to write, in order; part 0 begins the blob."""
-    if part == 0:
-        yield VERSION
-    key = new_key()
-    yield sealer.seal(key, _info(part))
-    cipher = ChunkCipher(key)
-    for number, (chunk, last) in enumerate(_chunks(pieces)):
+class Part:
+    """One part in the making, for whoever gets its bytes handed over: `head`, then `more`, then `last`."""
+
+    def __init__(self, sealer: IntakeSealer, part: int = 0) -> None:
+        """Begin a part; part 0 begins the blob. `head` is to be written first."""
+        key = new_key()
+        self.head = (VERSION if part == 0 else b"") + sealer.seal(key, _info(part))
+        self._cipher, self._part, self._number = ChunkCipher(key), part, 0
+        self._waiting = bytearray()
+
+    def more(self, data: bytes) -> Iterator[bytes]:
+        """Take some bytes; give what is to be written. Holds back a chunk at most."""
+        self._waiting += data
+        while len(self._waiting) > CHUNK:
+            yield from self._chunk(bytes(self._waiting[:CHUNK]), last=False)
+            del self._waiting[:CHUNK]
+
+    def last(self) -> Iterator[bytes]:
+        """End the part; give the rest of what is to be written."""
+        yield from self._chunk(bytes(self._waiting), last=True)
+
+    def _chunk(self, chunk: bytes, *, last: bool) -> Iterator[bytes]:
         head = _HEAD.pack(len(chunk) | (_LAST if last else 0))
         yield head
-        yield cipher.seal(number, chunk, _place(part, head))
+        yield self._cipher.seal(self._number, chunk, _place(self._part, head))
+        self._number += 1
+
+
+def sealed(pieces: Iterable[bytes], sealer: IntakeSealer, part: int = 0) -> Iterator[bytes]:
+    """Seal one part, from pieces of any size. Gives what to write, in order; part 0 begins the blob."""
+    making = Part(sealer, part)
+    yield making.head
+    for piece in pieces:
+        yield from making.more(piece)
+    yield from making.last()
 
 
 def opened(stream: BinaryIO, opener: IntakeOpener) -> Iterator[bytes]:
@@ -71,17 +95,6 @@ def opened(stream: BinaryIO, opener: IntakeOpener) -> Iterator[bytes]:
             yield cipher.open(number, _exactly(stream, length + TAG_BYTES), _place(part, head))
             number += 1
         part += 1
-
-
-def _chunks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Cut pieces into chunks; the last one, which may be empty, says so."""
-    waiting = bytearray()
-    for piece in pieces:
-        waiting += piece
-        while len(waiting) > CHUNK:
-            yield bytes(waiting[:CHUNK]), False
-            del waiting[:CHUNK]
-    yield bytes(waiting), True
 
 
 def _exactly(stream: BinaryIO, length: int) -> bytes:

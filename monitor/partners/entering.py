@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 TAKEN: Final = "taken"
 FETCH_DUE: Final = "fetch_due"
+ARRIVED: Final = "arrived"
 WITHDRAWN: Final = "withdrawn"
 """States of a FeedItem that are written here."""
 
@@ -63,7 +64,10 @@ USED_EVERY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One item to be written down: sealed (`kept`), or to be fetched from `url`."""
+    """One item to be written down: sealed (`kept`), or to be fetched from `url`.
+
+    `arrived`: it came whole in pieces, and the worker will hold it against its digest (arriving.py).
+    """
 
     key: str
     body_sha256: str
@@ -71,6 +75,7 @@ class Given:
     url: str | None
     page_url: str | None = None
     title: str | None = None
+    arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,18 +314,19 @@ def _is_stale(key: FeedKey, now: datetime) -> bool:
 def _row(one: _New, media: dict[str, MediaId], now: datetime) -> dict[str, object]:
     given = one.given
     digest = None if given.kept is None else given.kept.digest.hex
+    state = TAKEN if digest is not None else ARRIVED if given.arrived else FETCH_DUE
     return {
         "id": one.id,
         "feed_id": one.feed_id,
         "item_key": given.key,
         "body_sha256": given.body_sha256,
-        "state": FETCH_DUE if digest is None else TAKEN,
+        "state": state,
         "url": given.url,
         "page_url": given.page_url,
         "title": given.title,
         "media_id": None if digest is None else media[digest],
         "sha256": digest,
         "attempts": 0,
-        "next_try_at": now if digest is None else None,
+        "next_try_at": now if state == FETCH_DUE else None,
         "at": now,
     }

@@ -154,6 +154,14 @@ def check_names(said: dict[str, Any], known: frozenset[str]) -> None:
         raise ItemBroken(msg, hint=f"Known are {', '.join(sorted(known))}.")
 
 
+def body_digest(digest: str | None, url: str | None, page_url: str | None, title: str | None) -> str:
+    """Give the digest of all that an item is, the same whether its file is pushed or comes in pieces.
+
+    `digest` is the file's own SHA-256 in hex, None where it is fetched.
+    """
+    return hashlib.sha256(json.dumps([digest, url, page_url, title]).encode()).hexdigest()
+
+
 def _item(said: dict[str, Any], content: bytes | None, hosts: Iterable[str]) -> Item:
     check_names(said, FIELDS)
     key = key_of(said)
@@ -170,8 +178,7 @@ def _item(said: dict[str, Any], content: bytes | None, hosts: Iterable[str]) -> 
         else:
             addresses.check_named(url)
     digest = None if content is None else hashlib.sha256(content).hexdigest()
-    whole = json.dumps([digest, url, page_url, title])
-    return Item(key, content, url, page_url, title, hashlib.sha256(whole.encode()).hexdigest())
+    return Item(key, content, url, page_url, title, body_digest(digest, url, page_url, title))
 
 
 def _decoded(text: str) -> bytes:

@@ -55,15 +55,13 @@ class Receiver:
         Raises BodyTypeUnknown for a compressed one, TooLarge (early, where the sender says how much is to
         come), UploadTooSlow, UploadBroken, UploadsBusy.
         """
-        if request.headers.get("content-encoding", "identity") != "identity":
-            msg = "compressed bodies are not read"
-            raise BodyTypeUnknown(msg, hint="Send the body as it is, without Content-Encoding.")
-        if _announced(request) > most:
+        _check_plain(request)
+        if announced(request) > most:
             raise too_large(most)
         held = _Held(self)
         pieces: list[bytes] = []
         try:
-            async for chunk in self._chunks(request):
+            async for chunk in self.pieces(request):
                 held.grow(len(chunk))
                 if held.bytes > most:
                     raise too_large(most)
@@ -82,7 +80,12 @@ class Receiver:
         self._small += small
         self._large += large
 
-    async def _chunks(self, request: Request) -> AsyncGenerator[bytes]:
+    async def pieces(self, request: Request) -> AsyncGenerator[bytes]:
+        """Give a body as it comes, and hold none of it; it is for the caller to bound it.
+
+        Raises BodyTypeUnknown for a compressed one, UploadTooSlow, UploadBroken.
+        """
+        _check_plain(request)
         began, came = time.monotonic(), 0
         stream = request.stream()
         while True:
@@ -136,7 +139,14 @@ async def _next(stream: AsyncGenerator[bytes], within_s: float) -> bytes | None:
         raise _broken() from exc
 
 
-def _announced(request: Request) -> int:
+def _check_plain(request: Request) -> None:
+    if request.headers.get("content-encoding", "identity") != "identity":
+        msg = "compressed bodies are not read"
+        raise BodyTypeUnknown(msg, hint="Send the body as it is, without Content-Encoding.")
+
+
+def announced(request: Request) -> int:
+    """Give the length of a body as its sender says it, 0 where nothing is said. Raises UploadBroken."""
     try:
         return int(request.headers.get("content-length", "0"))
     except ValueError as exc:

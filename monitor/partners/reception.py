@@ -25,13 +25,14 @@ from monitor.db import reading, utc_now, writing
 from monitor.errors import EmptyMedia, FeedError, KeyMissing, LikenessError, StorageError, TooLarge
 from monitor.intake import Door, kind_of
 from monitor.intake_many import keep_sealed
-from monitor.partners import counting, items, takedowns
+from monitor.partners import counting, items, takedowns, tus
 from monitor.partners.admission import Admitted, OpenFeeds, admit, check_scope
 from monitor.partners.buckets import Buckets
 from monitor.partners.entering import Entered, Given, Push, Receipt
 from monitor.partners.recorder import Recorder
 from monitor.partners.sandbox import Sandbox
 from monitor.partners.takedowns import Report
+from monitor.partners.uploads import Uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.partners.items import Item
+    from monitor.partners.tables import FeedUpload
+    from monitor.partners.uploads import Piece
 
 LINES_TOGETHER: Final = 64
 """Lines of a batch that are sealed and then committed together: others need not wait for the whole batch."""
@@ -87,6 +90,7 @@ class Reception:
         self.recorder = Recorder(engine, blobs, self.tally)
         self._buckets = Buckets()
         self._sandbox = Sandbox()
+        self.uploads = Uploads(engine, blobs, self._sandbox, max_bytes)
         self._opening = threading.Lock()
         self._door: Door | None = None
 
@@ -99,6 +103,45 @@ class Reception:
             if feed is not None:
                 self.count(feed.id, exc)
             raise
+
+    def admit_upload(self, call: Call, *, begins: bool = False) -> Admitted:
+        """Let a request about an upload in: its `body` is the statement that was signed. Raises FeedError."""
+        who = self.admit(call)
+        with self.counted(who):
+            check_scope(who.feed, "uploads")
+            tus.check_version(call.headers)
+            if begins:
+                self._buckets.take(who.feed.id, 1, who.feed.per_second, who.feed.burst)
+        return who
+
+    def begin_upload(self, call: Call) -> FeedUpload:
+        """Begin an upload. Raises FeedError, MediaError."""
+        who = self.admit_upload(call, begins=True)
+        with self.counted(who):
+            return self.uploads.create(who, tus.wish_of(call.headers, self.uploads.most))
+
+    def end_upload(self, call: Call, upload_id: str) -> None:
+        """Forget an unfinished upload. Raises FeedError."""
+        who = self.admit_upload(call)
+        with self.counted(who):
+            self.uploads.end(who, upload_id)
+
+    def upload(self, call: Call, upload_id: str) -> FeedUpload:
+        """Say how far an upload is. Raises FeedError."""
+        who = self.admit_upload(call)
+        return self.uploads.find(who.feed.id, upload_id)
+
+    def piece(self, call: Call, upload_id: str) -> Piece:
+        """Begin to take a piece; the caller closes it. Raises FeedError, StorageError."""
+        who = self.admit_upload(call)
+        with self.counted(who):
+            offset = tus.number_in(call.headers, "upload-offset")
+            tus.checksum_in(call.headers)
+            return self.uploads.piece(who, upload_id, offset, self._opened().sealer)
+
+    def counted(self, who: Admitted) -> _Counted:
+        """Count what is refused in the block."""
+        return _Counted(self, who.feed.id)
 
     def one(self, call: Call) -> Future[Entered]:
         """Take one item. The future has its end after the commit.
@@ -171,6 +214,7 @@ class Reception:
                 "per_day": feed.per_day,
                 "left_today": max(0, feed.per_day - today),
                 "content_bytes": self.most_content,
+                "upload_bytes": self.uploads.most,
                 "batch_lines": items.MOST_LINES,
             },
             "days": [_day(name, counts) for name, counts in days],

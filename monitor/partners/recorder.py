@@ -135,7 +135,7 @@ class Recorder:
     def _commit(self, waiting: Sequence[Waiting]) -> None:
         """Write a lot in one transaction and answer it. Raises LikenessError with nothing written."""
         try:
-            with self._durable() as session:
+            with durable(self._engine) as session:
                 entered = entering.enter(session, [push for push, _ in waiting], utc_now())
         except LikenessError:
             raise
@@ -162,27 +162,12 @@ class Recorder:
                     self._blobs.delete(given.kept.blob_id)
         future.set_exception(error)
 
-    @contextlib.contextmanager
-    def _durable(self) -> Iterator[Session]:
-        """Open a writing session whose commit is on disk when it returns."""
-        with self._engine.execution_options(likeness_writing=True).connect() as connection:
-            lite = connection.dialect.name == "sqlite"
-            driver = connection.connection.driver_connection
-            if lite and driver is not None:
-                driver.execute("PRAGMA synchronous=FULL")
-            try:
-                with Session(connection, expire_on_commit=False) as session, session.begin():
-                    yield session
-            finally:
-                if lite and driver is not None:
-                    driver.execute("PRAGMA synchronous=NORMAL")
-
     def _write_tally(self) -> None:
         counts = self._tally.drain()
         if not counts:
             return
         try:
-            with self._durable() as session:
+            with durable(self._engine) as session:
                 counting.write(session, counts)
         except SQLAlchemyError as exc:
             log.warning("feeds_not_counted", error=type(exc).__name__)
@@ -193,11 +178,27 @@ class Recorder:
         self._pruned_at = time.monotonic()
         self._write_tally()
         try:
-            with self._durable() as session:
+            with durable(self._engine) as session:
                 entering.prune(session, utc_now())
                 counting.prune(session, utc_now())
         except SQLAlchemyError as exc:
             log.warning("feeds_not_pruned", error=type(exc).__name__)
+
+
+@contextlib.contextmanager
+def durable(engine: Engine) -> Iterator[Session]:
+    """Open a writing session whose commit is on disk when it returns."""
+    with engine.execution_options(likeness_writing=True).connect() as connection:
+        lite = connection.dialect.name == "sqlite"
+        driver = connection.connection.driver_connection
+        if lite and driver is not None:
+            driver.execute("PRAGMA synchronous=FULL")
+        try:
+            with Session(connection, expire_on_commit=False) as session, session.begin():
+                yield session
+        finally:
+            if lite and driver is not None:
+                driver.execute("PRAGMA synchronous=NORMAL")
 
 
 def _not_taken() -> StorageError:
