@@ -1,6 +1,6 @@
-"""What was looked at before, in memory for one crawl, written to the database behind its back.
+"""What was looked at before, beside one crawl (scratch.py), written to the database behind its back.
 
-A crawl decides in memory and never waits for the database. What happened is written in batches by one
+A crawl decides by itself and never waits for the database. What happened is written in batches by one
 thread; a crawl that is killed loses at most the last batch, and those addresses are simply looked at
 again, for intake knows their content.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,13 +20,14 @@ from sqlmodel import col, select
 
 from crawlers.canonical import canonical
 from crawlers.cursors import CursorBook, read_cursors
+from crawlers.scratch import Rows
 from crawlers.tables import SeenUrl
 from monitor.db import reading, utc_now
 from monitor.errors import RateLimited, StorageError, StorageFull, retryable_codes
 from monitor.tables import GalleryEvent, MediaItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Engine
     from sqlmodel import Session
@@ -56,6 +58,9 @@ MAX_ATTEMPTS: Final = 5
 
 LONGEST_VALIDATOR: Final = 512
 """Characters of an ETag or date that are kept and sent back; longer ones are not validators."""
+
+AT_ONCE: Final = 500
+"""Rows of the database in memory at once while a book is read."""
 
 LONGEST_REASON: Final = 300
 """Characters of a reason that are kept for the operator."""
@@ -111,12 +116,21 @@ class SeenBook:
     each file once its look is noted, however it went.
     """
 
-    def __init__(self, source_id: SourceId, rows: dict[str, Seen], newest_add: int, *, by_hand: bool) -> None:
+    def __init__(
+        self,
+        source_id: SourceId,
+        rows: Mapping[str, Seen] | Iterable[tuple[str, Seen]],
+        newest_add: int,
+        *,
+        by_hand: bool,
+    ) -> None:
         """Keep what `read_book` read. `newest_add` is the sequence number of the last enrolment."""
-        self.source_id, self._rows, self._newest_add, self._by_hand = source_id, rows, newest_add, by_hand
+        self.source_id, self.newest_add, self._by_hand = source_id, newest_add, by_hand
+        self._rows = Rows(_FIELDS, frozenset({"looked_at"}))
+        pairs = rows.items() if isinstance(rows, Mapping) else rows
+        self._rows.fill((key, _values(one)) for key, one in pairs)
         self.cursors = CursorBook(source_id, {})
         self._batch: dict[str, Seen] = {}
-        self._by_page: dict[str, list[str]] | None = None
         self._lock = threading.Lock()
         self.on_noted: Callable[[str], object] | None = None
 
@@ -125,7 +139,7 @@ class SeenBook:
 
         `changed_at` is when its platform says that the file was last changed.
         """
-        seen = self._rows.get(key_of(url))
+        seen = self._row(key_of(url))
         if seen is None or (part == PAGE and seen.shows is None):
             return {}
         if part == MEDIA and changed_at is not None and seen.looked_at < changed_at <= utc_now():
@@ -142,11 +156,12 @@ class SeenBook:
         return conditions if age >= (RECHECK if conditions else REFETCH) else None
 
     def _missed_somebody(self, seen: Seen) -> bool:
-        return seen.gallery_seq is not None and seen.gallery_seq < self._newest_add
+        return seen.gallery_seq is not None and seen.gallery_seq < self.newest_add
 
     def unfinished(self) -> list[Seen]:
         """Give the files that could not be had for a reason that passes: a platform shows each only once."""
-        return [one for one in self._rows.values() if one.part == MEDIA and self.passes(one)]
+        files = (Seen(*values) for _, values in self._rows.where("part", MEDIA))
+        return [one for one in files if self.passes(one)]
 
     def passes(self, seen: Seen) -> bool:
         """Say whether a failure is one that the next run may not meet."""
@@ -158,28 +173,29 @@ class SeenBook:
 
         False where nothing is known of the post, or that it is gone.
         """
-        if self._by_page is None:
-            self._by_page = {}
-            for key, one in self._rows.items():
-                self._by_page.setdefault(one.page_url or "", []).append(key)
-        known = [key for key in self._by_page.get(page_url, ()) if self._rows[key].code != GONE]
-        for key in known:
-            self._put(key, replace(self._rows[key], code=GONE, reason="deleted, says its platform"))
+        posted = [(key, Seen(*values)) for key, values in self._rows.where("page_url", page_url)]
+        known = [(key, one) for key, one in posted if one.code != GONE]
+        for key, one in known:
+            self._put(key, replace(one, code=GONE, reason="deleted, says its platform"))
         return bool(known)
+
+    def _row(self, key: str) -> Seen | None:
+        values = self._rows.get(key)
+        return None if values is None else Seen(*values)
 
     def seen(self, url: str) -> Seen | None:
         """Give the last look at an address, or None."""
-        return self._rows.get(key_of(url))
+        return self._row(key_of(url))
 
     def shows(self, url: str) -> bytes | None:
         """Give what a page showed when it was last read, packed."""
-        seen = self._rows.get(key_of(url))
+        seen = self._row(key_of(url))
         return None if seen is None else seen.shows
 
     def looked(self, url: str, part: str, code: str, **facts: Any) -> None:  # noqa: ANN401 - the fields of Seen
         """Note a look that gave something: `facts` are fields of Seen."""
         key = key_of(url)
-        before = self._rows.get(key)
+        before = self._row(key)
         kept = Seen(url, part, code, utc_now()) if before is None or code == TAKEN else before
         self._put(key, replace(kept, url=url, part=part, code=code, looked_at=utc_now(), attempts=0, **facts))
 
@@ -189,13 +205,13 @@ class SeenBook:
         `facts` are `page_url` and `title`, for an address that is new.
         """
         key = key_of(url)
-        before = self._rows.get(key) or replace(Seen(url, part, code, utc_now()), **facts)
+        before = self._row(key) or replace(Seen(url, part, code, utc_now()), **facts)
         attempts = before.attempts + (0 if code in NOT_ITS_FAULT else 1)
         note = reason[:LONGEST_REASON]
         self._put(key, replace(before, code=code, reason=note, looked_at=utc_now(), attempts=attempts))
 
     def _put(self, key: str, seen: Seen) -> None:
-        self._rows[key] = seen
+        self._rows.put(key, _values(seen))
         with self._lock:
             self._batch[key] = seen
         if seen.part == MEDIA and self.on_noted is not None:
@@ -222,7 +238,12 @@ class SeenBook:
 
 
 _KEY = ("source_id", "url_key")
-_COLUMNS = tuple(name for name in Seen.__slots__ if name != "gallery_seq")
+_FIELDS = tuple(one.name for one in fields(Seen))
+_COLUMNS = tuple(name for name in _FIELDS if name != "gallery_seq")
+
+
+def _values(seen: Seen) -> tuple[Any, ...]:
+    return tuple(getattr(seen, name) for name in _FIELDS)
 
 
 def _columns(seen: Seen) -> dict[str, Any]:
@@ -243,13 +264,13 @@ def read_book(engine: Engine, source_id: SourceId, *, by_hand: bool) -> SeenBook
         MediaItem, col(MediaItem.id) == col(SeenUrl.media_id), isouter=True
     )
     with reading(engine) as session:
-        found = session.exec(known.where(SeenUrl.source_id == source_id)).all()
-        rows = {
-            row.url_key: Seen(**{name: getattr(row, name) for name in _COLUMNS}, gallery_seq=gallery_seq)
-            for row, gallery_seq in found
-        }
+        found = session.exec(known.where(SeenUrl.source_id == source_id).execution_options(yield_per=AT_ONCE))
         adds = select(func.max(GalleryEvent.seq)).where(GalleryEvent.kind == "add")
-        newest = session.exec(adds).one()
-    book = SeenBook(source_id, rows, newest or 0, by_hand=by_hand)
+        rows = (
+            (row.url_key, Seen(**{name: getattr(row, name) for name in _COLUMNS}, gallery_seq=gallery_seq))
+            for row, gallery_seq in found
+        )
+        book = SeenBook(source_id, rows, 0, by_hand=by_hand)
+        book.newest_add = session.exec(adds).one() or 0
     book.cursors = read_cursors(engine, source_id)
     return book

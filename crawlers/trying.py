@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crawlers import runs, sources
 from crawlers.eyes import ASKED, PART, Eyes
+from crawlers.platforms.registry import SITE
 from crawlers.run import spider_of
 from crawlers.seen import LOOKED, MEDIA, SeenBook
 from crawlers.settings import scrapy_settings, user_agent
@@ -98,7 +99,10 @@ def _walk(eyes: Eyes, trial: Trial) -> None:
     process = AsyncCrawlerProcess(scrapy_settings(eyes.source, eyes.rules, eyes.user_agent) | mine)
     logging.getLogger("scrapy").setLevel(logging.WARNING)
     logging.disable(logging.NOTSET)
-    done = process.crawl(process.create_crawler(spider_of(eyes.source.kind)), eyes=eyes)
+    every = (
+        {"window": eyes.source.max_pages} if eyes.source.kind == SITE else {}
+    )  # all that would be asked for
+    done = process.crawl(process.create_crawler(spider_of(eyes.source.kind)), eyes=eyes, **every)
     process.start()
     if done.done() and not done.cancelled() and (fault := done.exception()) is not None:
         raise fault

@@ -11,6 +11,7 @@ from crawlers.eyes import ASKED, KEPT, PART, Eyes
 from crawlers.items import MediaFound
 from crawlers.links import kind_by_ending
 from crawlers.outcomes import outcome_of
+from crawlers.scratch import Met
 from crawlers.seen import LONGEST_VALIDATOR, MEDIA, UNCHANGED, key_of
 from monitor.errors import FetchError
 
@@ -38,7 +39,7 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
         self.eyes = eyes
         self.sitemaps: dict[str, tuple[str, ...]] = {}
         self._collected = frozenset(eyes.source.collects.split(","))
-        self._media_met: set[str] = set()
+        self._media_met = Met()
 
     def media(
         self, url: str, page_url: str, title: str, changed_at: datetime | None = None
@@ -48,9 +49,8 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
         It always is for a file that its platform says was changed after we looked.
         """
         kind, key = kind_by_ending(url), key_of(url)
-        if key in self._media_met or (kind and kind not in self._collected):
+        if (kind and kind not in self._collected) or not self._media_met.add(key):
             return
-        self._media_met.add(key)
         self.eyes.tally.media_found += 1
         conditions = self.eyes.book.ask(url, MEDIA, changed_at)
         if conditions is None:
