@@ -79,9 +79,6 @@ class Rows:
         weakref.finalize(self, self._file.close)
         marks = ", ".join("?" * (len(columns) + 1))
         changes = ", ".join(f"{one}=excluded.{one}" for one in columns)
-            ", ".join("?" * (len(columns) + 1)),
-            ", ".join(f"{one}=excluded.{one}" for one in columns),
-        )
         insert = f"INSERT INTO seen VALUES ({marks})"  # noqa: S608 - names of fields
         self._put = f"{insert} ON CONFLICT (key) DO UPDATE SET {changes}"
         self._indexed: set[str] = set()
@@ -102,7 +99,7 @@ class Rows:
         return None if found is None else self._unpacked(found)[1]
 
     def where(self, column: str, value: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """Give (key, values) of those with a value, as they were first put in. Nothing may be put in meanwhile."""
+        """Give (key, values) of those with a value, in order. Nothing may be put in meanwhile."""
         if column not in self._indexed:
             self._file.execute(f"CREATE INDEX by_{column} ON seen ({column})")
             self._indexed.add(column)

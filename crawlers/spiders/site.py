@@ -69,7 +69,7 @@ class SiteSpider(MediaSpider):
         self._sitemaps_read: set[str] = set()
 
     @classmethod
-    def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> SiteSpider:  # noqa: ANN401 - Scrapy's interface
+    def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> SiteSpider:  # noqa: ANN401 - Scrapy's
         """Build it the way Scrapy does."""
         spider: SiteSpider = super().from_crawler(crawler, *args, **kwargs)
         crawler.signals.connect(spider.go_on, signals.spider_idle)
