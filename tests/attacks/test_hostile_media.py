@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -206,7 +207,11 @@ def test_one_hostile_item_disturbs_no_other(hostile: Decoder) -> None:
 
 
 @pytest.mark.parametrize("name", POISONS)
-def test_a_poisonous_picture_in_a_shared_child_hurts_only_itself(hostile: Decoder, name: str) -> None:
+def test_a_poisonous_picture_in_a_shared_child_hurts_only_itself(
+    hostile: Decoder, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = replace(QUICK, cpu_seconds=3)  # what computes for ever takes all of it, shared and then alone
+    monkeypatch.setattr(hostile, "_limits", limits)
     pictures = [media.jpeg(seed=seed) for seed in range(4)]
     expected = [pixels(hostile.start(one)) for one in pictures]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,20 +27,42 @@ def basic(password: str, name: str = "prometheus") -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
-@pytest.fixture
-def watched(tmp_path: Path) -> Iterator[Visitor]:
-    visitor = Visitor.at(tmp_path / "home", operator_token=SecretStr(TOKEN))
+@contextmanager
+def visiting(home: Path, token: str | None) -> Iterator[Visitor]:
+    how = {} if token is None else {"operator_token": SecretStr(token)}
+    visitor = Visitor.at(home, **how)
     yield visitor
     visitor.browser.close()
     visitor.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Give a web process with a token, one for all who knock: nobody here leaves a trace in it."""
+    with visiting(tmp_path_factory.mktemp("served") / "home", TOKEN) as visitor:
+        yield visitor
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
+    """Give a web process without a token."""
+    with visiting(tmp_path_factory.mktemp("closed") / "home", None) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+def watched(served: Visitor) -> Iterator[Visitor]:
+    """Give it to one test; no test gives its cookies to the next."""
+    yield served
+    served.browser.cookies.clear()
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("headers", [{}, basic(""), basic(TOKEN), {"authorization": "Bearer "}])
 def test_without_the_setting_there_is_no_such_page(
-    visitor: Visitor, path: str, headers: dict[str, str]
+    closed: Visitor, path: str, headers: dict[str, str]
 ) -> None:
-    answer, nothing = visitor.browser.get(path, headers=headers), visitor.browser.get("/nothing")
+    answer, nothing = closed.browser.get(path, headers=headers), closed.browser.get("/nothing")
     assert answer.status_code == 404
     assert answer.content == nothing.content
     assert dict(answer.headers) == dict(nothing.headers)

@@ -6,10 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from datetime import UTC
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from apscheduler.executors.base import BaseExecutor
+from apscheduler.schedulers.base import STATE_STOPPED
 from pydantic import SecretStr
 from sqlmodel import select, update
 
@@ -192,3 +196,36 @@ def test_one_holder_at_a_time_and_the_dead_hold_nothing(engine: Engine) -> None:
     dead = here.replace(str(os.getpid()), str(child.pid))
     assert lease.take(engine, "one", dead)
     assert lease.take(engine, "one", here)  # its process is gone: no need to wait for the time to pass
+
+
+class EndedWhileItStarts(BaseExecutor):  # type: ignore[misc] - APScheduler has no types
+    """Starts a job only when another thread has told the scheduler to end."""
+
+    def __init__(self) -> None:
+        """Begin with nobody who ends it."""
+        super().__init__()
+        self.ender: threading.Thread | None = None
+
+    def _do_submit_job(self, job: object, run_times: object) -> None:  # noqa: ARG002 - APScheduler's signature
+        scheduler = self._scheduler
+        self.ender = threading.Thread(target=scheduler.shutdown, kwargs={"wait": False})
+        self.ender.start()
+        wait_for(lambda: scheduler.state == STATE_STOPPED)
+
+
+def test_a_scheduler_told_to_end_while_it_starts_a_job_ends_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    executor = EndedWhileItStarts()
+    scheduler = schedule._Scheduler(executors={"default": executor}, timezone=UTC)
+    scheduler.start()
+    thread = scheduler._thread
+    scheduler.add_job(print)
+
+    thread.join(45)
+
+    assert not thread.is_alive()
+    assert executor.ender is not None
+    executor.ender.join(45)
+    assert not executor.ender.is_alive()
+    assert died == []
