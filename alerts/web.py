@@ -32,6 +32,7 @@ from sqlmodel import Session, select
 from alerts import incidents, overview, policy
 from alerts.interfaces import OWNER
 from alerts.links import OPEN_FOR, SESSION_FOR, Links, Purpose, Visit, alert_of, end_visit, redeem, visit_of
+from alerts.reports import reports_of
 from alerts.tables import Alert, Incident, IncidentFinding
 from alerts.words import about_dismissal, sighting_of
 from monitor import audit, dismissals
@@ -147,6 +148,7 @@ class Pages:
         with reading(self._engine) as session:
             incident = _incident(session, visit)
             views = incidents.findings_of(session, self._keks, incident.id, LISTED + 1)
+            reports = {view.finding_id: reports_of(session, view.media_id) for view in views[:LISTED]}
         with writing(self._engine) as session:
             audit.record(session, visit.actor, "sighting.open", visit.subject_id, incident=incident.id)
         looked_at = incident.looked_at is not None
@@ -154,6 +156,7 @@ class Pages:
         return self._private(
             "sighting.html",
             sightings=sightings,
+            reports=reports,
             more=len(views) > LISTED,
             exact=list(dict.fromkeys(one for s in sightings for place in s.places for one in place.exact)),
             close=f"{request.url.path}/close",

@@ -36,6 +36,7 @@ from monitor import log as logs
 from monitor.crypto import Context
 from monitor.db import reading
 from monitor.errors import LikenessError
+from monitor.partners import takedowns
 from monitor.tables import Finding, SubjectKey, Template
 from monitor.values import BlobId, FindingId
 
@@ -135,7 +136,12 @@ def _findings(session: Session, desk: Desk, subject_id: SubjectId) -> list[dict[
     ids = session.exec(
         select(Finding.id).where(Finding.subject_id == subject_id).order_by(col(Finding.created_at))
     )
-    return [_plain(asdict(findings.read(session, desk.keks, FindingId(one)))) for one in ids]
+    views = [findings.read(session, desk.keks, FindingId(one)) for one in ids]
+    return [
+        _plain(asdict(one))
+        | {"partners_reported": [_plain(asdict(said)) for said in takedowns.of_media(session, one.media_id)]}
+        for one in views
+    ]
 
 
 def _rows(session: Session, subject_id: SubjectId, *, hidden: bool) -> dict[str, list[dict[str, Any]]]:

@@ -27,8 +27,8 @@ NOT_TOLD = 3
 INTERRUPTED = 130
 
 STEPS = {
-    "taken": "It was not taken. Does the scheduler run, is the source due (--at-once), does the site serve "
-    "the folder? For a feed: `likeness feed show`.",
+    "taken": "It was not taken. Does `likeness scheduler` run, is the source due, and may programs look at "
+    "it (`likeness source show`)? For a feed: `likeness feed show`.",
     "found": "It was taken, and nobody was found in it. Does `likeness worker` run? `likeness item show` "
     "says what became of the picture.",
     "told": "It was found, and no message went out. Is a channel set up, and is the person told at present? "
@@ -46,14 +46,16 @@ def drill(  # noqa: PLR0917 - one option each
     name: Annotated[
         str, typer.Argument(help="Id of somebody whom you enrolled, or its beginning; empty: the only one.")
     ] = "",
-    source: Annotated[str, typer.Option(help="With --plant: the source that looks at the folder.")] = "",
     plant: Annotated[
-        Path | None, typer.Option(help="An empty folder that your own site serves and the source looks at.")
+        str, typer.Option(help="Put it on a page of this source, which is a site of yours.")
+    ] = "",
+    folder: Annotated[
+        Path | None, typer.Option(help="With --plant: an empty folder, served at the source's own address.")
     ] = None,
     feed: Annotated[str, typer.Option(help="Push it through this feed instead.")] = "",
     url: Annotated[str, typer.Option(help="Where the feed's door is, if not at LIKENESS_PUBLIC_URL.")] = "",
-    at_once: Annotated[
-        bool, typer.Option("--at-once", help="Have the source looked at now, not when it is due.")
+    when_due: Annotated[
+        bool, typer.Option("--when-due", help="Wait for the source's turn; else it is looked at now.")
     ] = False,
     wait: Annotated[float, typer.Option(min=1, max=3600, help="Seconds to wait at most.")] = 900.0,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether the person agreed.")] = False,
@@ -75,8 +77,8 @@ def drill(  # noqa: PLR0917 - one option each
     from monitor.ledger import open_ledger
     from monitor.settings import load_settings
 
-    if bool(feed) == (plant is not None) or (plant is not None) != bool(source):
-        msg = "give either --source and --plant, or --feed"
+    if bool(feed) == bool(plant) or bool(plant) != (folder is not None):
+        msg = "give either --plant SOURCE and --folder DIR, or --feed NAME"
         raise typer.BadParameter(msg)
     settings = load_settings()
     engine, keks = open_ledger(settings), KeyEncryptionKeys.from_settings(settings)
@@ -85,7 +87,7 @@ def drill(  # noqa: PLR0917 - one option each
     if not yes:
         typer.confirm(f"Did {subject_id} agree to a fire drill, and to a test message now?", abort=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    way = _Way(settings, engine, keks, ledger, plant, source, feed, url, at_once)
+    way = _Way(settings, engine, keks, ledger, folder, plant, feed, url, not when_due)
     try:
         row = _hold(way, subject_id, wait, quiet=as_json)
     except KeyboardInterrupt:
@@ -105,14 +107,14 @@ class _Way:
         engine: Engine,
         keks: KeyEncryptionKeys,
         ledger: Ledger,
-        plant: Path | None,
+        folder: Path | None,
         source: str,
         feed: str,
         url: str,
         at_once: bool,
     ) -> None:
         self.settings, self.engine, self.keks, self.ledger = settings, engine, keks, ledger
-        self._plant, self._source, self._feed, self._at_once = plant, source, feed, at_once
+        self._plant, self._source, self._feed, self._at_once = folder, source, feed, at_once
         self._url = f"{(url or settings.public_url).rstrip('/')}/v1/feeds/{feed}/items"
         self.path = f"feed:{feed}" if feed else f"crawl:{source}"
 
@@ -135,6 +137,8 @@ class _Way:
 
             def put() -> None:
                 stack.enter_context(drill_paths.planted(folder, picture, drill_id))
+                contact = self.settings.crawl_contact
+                drill_paths.check_shown(self.engine, contact, self._source, drill_id)
                 if self._at_once:
                     drill_paths.look_now(self.engine, self._source)
 
@@ -172,6 +176,7 @@ def _hold(way: _Way, subject_id: SubjectId, wait_s: float, *, quiet: bool) -> Dr
     from enrollment.drills import picture_of
     from monitor import drills
     from monitor.db import utc_now, writing
+    from monitor.errors import LikenessError
     from monitor.stages.decode import Decoder
     from monitor.values import Digest
 
@@ -189,6 +194,10 @@ def _hold(way: _Way, subject_id: SubjectId, wait_s: float, *, quiet: bool) -> Dr
             for row in _watched(way.engine, drill_id, wait_s):
                 if not quiet:
                     _progress(row)
+    except LikenessError as exc:
+        with writing(way.engine) as session:
+            drills.fail(session, drill_id, exc.code, utc_now())
+        raise
     finally:
         row = end(way.engine, way.keks, drill_id, way.ledger.actor, utc_now())
     return row

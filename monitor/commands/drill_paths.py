@@ -77,6 +77,19 @@ def planted(folder: Path, picture: bytes, drill_id: str) -> Iterator[None]:
             page.unlink()
 
 
+def check_shown(engine: Engine, contact: str, name: str, drill_id: str) -> None:
+    """Raise DrillNotPossible where the address of a source does not show the page that was just planted."""
+    from crawlers import own_page, sources
+
+    with reading(engine) as session:
+        row = sources.find(session, name)
+    why = own_page.shows(row, contact, f"fire-drill-{drill_id}.jpg")
+    if why:
+        msg = f"the address of {name!r} does not show the page that was put into the folder ({why})"
+        hint = "The source's own address must be the folder, as your web server serves it."
+        raise DrillNotPossible(msg, hint=hint)
+
+
 def look_now(engine: Engine, name: str) -> None:
     """Let the scheduler look at a source at once."""
     from crawlers import sources

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from sqlmodel import col, delete, func, select
@@ -36,6 +36,9 @@ SCOPES: Final = ("items", "urls", "uploads", "takedowns")
 
 WAYS: Final = ("push", "s3", "sftp")
 
+LEAST_EVERY_S: Final = 60
+"""Seconds between two fetches of a feed that we fetch."""
+
 ID_BYTES: Final = 8
 MOST_KEYS: Final = 10
 """Keys of one feed that count at a time. Two are a change of keys; each one is tried at every message."""
@@ -56,6 +59,24 @@ class NewFeed:
     per_second: float = 50.0
     burst: int = 500
     per_day: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be different about a feed; None stays. `contact` and `contract` are of its whole partner."""
+
+    contact: str | None = None
+    contract: str | None = None
+    scopes: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] | None = None
+    per_second: float | None = None
+    burst: int | None = None
+    per_day: int | None = None
+    every_s: int | None = None
+
+    def named(self) -> dict[str, object]:
+        """Give what is named, by its name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +143,41 @@ def keys_of(session: Session, feed_id: str) -> list[FeedKey]:
     """Give the keys of a feed, the oldest first."""
     query = select(FeedKey).where(FeedKey.feed_id == feed_id)
     return list(session.exec(query.order_by(col(FeedKey.created_at), FeedKey.id)).all())
+
+
+def change(engine: Engine, name: str, wish: Change, actor: str) -> Feed:
+    """Change what is named of a feed, on record; the rest stays. It counts within a second.
+
+    Raises NotFound, and FeedInvalid, where nothing is changed.
+    """
+    named = wish.named()
+    every_s = named.pop("every_s", None)
+    with writing(engine) as session:
+        row = find(session, name)
+        partner = session.get_one(Partner, row.partner_id)
+        if not wish.named() or (every_s is not None and row.way == "push"):
+            msg = "nothing is named that could be changed of this feed; --every is of those that we fetch"
+            raise FeedInvalid(msg, hint="`likeness feed set --help` lists what can be.")
+        now = NewFeed(
+            row.name, partner.name, partner.contact, partner.contract, row.way,
+            scopes=tuple(row.scopes.split(",")), hosts=tuple(filter(None, row.hosts.split(","))),
+            per_second=row.per_second, burst=row.burst, per_day=row.per_day,
+        )  # fmt: skip
+        new = replace(now, **named)  # type: ignore[arg-type]  # the names and kinds of Change
+        _check(new)
+        if wish.every_s is not None and wish.every_s < LEAST_EVERY_S:
+            msg = f"a feed is fetched every {LEAST_EVERY_S} seconds at most"
+            raise FeedInvalid(msg)
+        partner.contact, partner.contract = new.contact, new.contract
+        row.scopes, row.hosts = ",".join(new.scopes), ",".join(new.hosts)
+        row.per_second, row.burst, row.per_day = new.per_second, new.burst, new.per_day
+        row.pull_every_s = row.pull_every_s if wish.every_s is None else wish.every_s
+        session.add_all([partner, row])
+        audit.record(
+            session, actor, "feed.set", feed=name, changed=",".join(sorted(wish.named())), scopes=row.scopes,
+            per_second=row.per_second, burst=row.burst, per_day=row.per_day, every_s=row.pull_every_s,
+        )  # fmt: skip
+    return row
 
 
 def set_enabled(engine: Engine, name: str, actor: str, *, enabled: bool) -> None:

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from monitor.errors import ItemBroken, ItemUnknown
 from monitor.partners import counting, items
 from monitor.partners.entering import FETCH_DUE, ID_BYTES, WITHDRAWN, enter
-from monitor.partners.tables import Feed, FeedItem, Takedown
+from monitor.partners.tables import Feed, FeedItem, Partner, Takedown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from monitor.partners.entering import Push
+
+PENDING: Final = "pending"
 
 STATUSES: Final = ("removed", "refused", "restored")
 
@@ -40,9 +42,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The report of one feed about one item, newest last."""
+    """What one partner reported about one item. `status` is PENDING where it said nothing yet."""
 
-    feed: str
+    partner: str
     status: str
     note: str
     at: datetime
@@ -94,12 +96,26 @@ def write(session: Session, push: Push, report: Report, now: datetime) -> None:
 
 
 def of_media(session: Session, media_id: str) -> Sequence[Said]:
-    """Give what partners reported about one media item, in order: what is shown with a finding."""
-    query = (
-        select(Feed.name, Takedown)
-        .join(FeedItem, col(FeedItem.feed_id) == Takedown.feed_id)
-        .join(Feed, col(Feed.id) == Takedown.feed_id)
-        .where(FeedItem.media_id == media_id, FeedItem.item_key == Takedown.item_key)
-        .order_by(col(Takedown.at))
+    """Give what partners reported about one media item, in order: what is shown with a finding.
+
+    A partner who pushed it, may report removals and has not yet comes as PENDING, since the push. Nothing
+    that a partner is ever answered depends on this.
+    """
+    mine = (
+        select(Partner.name, FeedItem, Feed.scopes, Feed.way)
+        .join(Feed, col(Feed.id) == FeedItem.feed_id)
+        .join(Partner, col(Partner.id) == Feed.partner_id)
+        .where(FeedItem.media_id == media_id)
+        .order_by(col(FeedItem.seq))
     )
-    return [Said(name, row.status, row.note, row.at) for name, row in session.exec(query)]
+    found: list[Said] = []
+    for name, item, scopes, way in session.exec(mine):
+        told = select(Takedown).where(Takedown.feed_id == item.feed_id, Takedown.item_key == item.item_key)
+        said = [
+            Said(name, row.status, row.note, row.at)
+            for row in session.exec(told.order_by(col(Takedown.at), Takedown.id))
+        ]
+        if not said and way == "push" and "takedowns" in scopes.split(","):
+            said = [Said(name, PENDING, "", item.at)]
+        found += [one for one in said if one not in found]
+    return sorted(found, key=lambda one: one.at)

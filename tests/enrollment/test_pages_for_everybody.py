@@ -65,6 +65,8 @@ ELSEWHERE: Final = frozenset(
     {
         "/operator/enrolments/{hold_id}/face",  # a picture
         "/operator/budget",  # of the watch, tested with it
+        "/operator/feeds",  # of partners, tested with them
+        "/operator/feeds/{name}",
         "/operator/sources",  # of the eyes, tested with them
         "/operator/sources/{name}",
     }
