@@ -1,8 +1,9 @@
-"""A long video is looked at before it is here: its first megabytes are an item of their own.
+"""A long video is looked at before it is here: an excerpt of it, or else its first megabytes, is an item.
 
-Only where a player could begin with them: the index of an MP4 may stand at its end, and then its beginning
-alone is nothing. What the beginning shows and what the whole shows are one incident, because their pictures
-are the same.
+The excerpt is made of key frames and sound from all over a film whose server gives parts (key_frames.py).
+The first megabytes serve for all others, but only where a player could begin with them: the index of an MP4
+may stand at its end, and then its beginning alone is nothing. What the early look shows and what the whole
+shows are one incident, because their pictures are the same.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from crawlers import key_frames
 from monitor.errors import LikenessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from crawlers.ranges import Ranges
 
 Kept = TypeVar("Kept")
 
@@ -40,6 +44,15 @@ class Early(Generic[Kept]):
         """Keep what keeps."""
         self._keep = keep
         self._room = threading.BoundedSemaphore(AT_ONCE)
+
+    def looked(self, parts: Ranges, on_early: Callable[[Kept], None]) -> bool:
+        """Look at key frames and sound of a long film first; False where that cannot be done."""
+        if parts.length < LONG_BYTES or not self._room.acquire(blocking=False):
+            return False
+        try:
+            return key_frames.look(parts, self._keep, on_early)
+        finally:
+            self._room.release()
 
     def watched(
         self, pieces: Iterator[bytes], length: int | None, on_early: Callable[[Kept], None] | None

@@ -12,7 +12,7 @@ import ssl
 import time
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -21,7 +21,9 @@ import httpcore
 
 from crawlers.early import Early
 from crawlers.fetch_guard import Rules, check_url
+from crawlers.key_frames import SUFFIXES as FILM_SUFFIXES
 from crawlers.pinned import SILENCE_S, PinnedBackend
+from crawlers.ranges import Ranges
 from monitor.errors import (
     FetchFailed,
     FetchTimeout,
@@ -42,6 +44,9 @@ CONNECT_S: Final = 10.0
 
 INFLATE_STEP: Final = 2**20
 """Bytes that a compressed body may grow by before the cap is checked again."""
+
+EARLY_SHARE: Final = 4
+"""Of the time for one file, one part in so many may go to the key frames of a film."""
 
 RESUMES: Final = 3
 """How often a body that broke off is gone on with, where the server can say that it is still the same."""
@@ -126,11 +131,12 @@ class Fetcher(Generic[Kept]):
         url: str,
         conditions: dict[str, str] | None = None,
         on_early: Callable[[Kept], None] | None = None,
+        pause_s: float = 0.0,
     ) -> Answer[Kept]:
         """Get one file within the caps.
 
-        `conditions` holds If-None-Match or If-Modified-Since. `on_early` is given the beginning of a long
-        video as an item of its own while the rest still comes (early.py).
+        `conditions` holds If-None-Match or If-Modified-Since. `on_early` is given an early look at a long
+        video as an item of its own (early.py); requests for parts are `pause_s` apart.
 
         Raises FetchRefused, FetchTooLarge, FetchTimeout, FetchWrongType or FetchFailed, and what `keep`
         raises of its own.
@@ -138,22 +144,38 @@ class Fetcher(Generic[Kept]):
         check_url(url, self._rules)
         headers = {**self._headers, **(conditions or {})}
         with self._backend.until(time.monotonic() + self._limits.seconds), _own_errors(url):
+            parts = None
             if urlsplit(url).path.lower().endswith(LARGE_SUFFIXES):
                 told = self._head(url, headers)
-                if told is not None:
+                if told.status not in {HTTPStatus.OK, *NO_HEAD}:
                     return told
-            return self._get(url, headers, on_early)
+                parts = self._parts(url, told, pause_s) if on_early is not None else None
+                if parts is not None and on_early is not None and self._early.looked(parts, on_early):
+                    on_early = None
+                if told.status == HTTPStatus.OK:
+                    self._check_length(told.headers)
+            answer = self._get(url, headers, on_early)
+        return answer if parts is None else replace(answer, requests=answer.requests + parts.requests)
 
-    def _head(self, url: str, headers: dict[str, str]) -> Answer[Kept] | None:
-        """Ask what a large file is before asking for it; None where it is worth asking for."""
+    def _head(self, url: str, headers: dict[str, str]) -> Answer[Kept]:
+        """Ask what a large file is before asking for it."""
         with self._request("HEAD", url, headers) as (response, latency):
-            named = _named(response)
-        if response.status in NO_HEAD:
+            return Answer(response.status, _named(response), None, latency)
+
+    def _parts(self, url: str, told: Answer[Kept], pause_s: float) -> Ranges | None:
+        """Give a film by its parts, where its server says that it gives them."""
+        body = _Body(told.headers)
+        gives = told.status == HTTPStatus.OK and told.headers.get("accept-ranges", "").lower() == "bytes"
+        if not gives or body.length is None or not urlsplit(url).path.lower().endswith(FILM_SUFFIXES):
             return None
-        if response.status != HTTPStatus.OK:
-            return Answer(response.status, named, None, latency)
-        self._check_length(named)
-        return None
+        until = time.monotonic() + self._limits.seconds / EARLY_SHARE
+
+        @contextmanager
+        def ask(more: dict[str, str]) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
+            with _own_errors(url), self._request("GET", url, self._headers | more) as (response, _):
+                yield response.status, _named(response), response.iter_stream()
+
+        return Ranges(ask, body.length, body.validator, pause_s, until)
 
     def _get(
         self, url: str, headers: dict[str, str], on_early: Callable[[Kept], None] | None

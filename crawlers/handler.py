@@ -43,6 +43,7 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
     def __init__(self, crawler: Any) -> None:  # noqa: ANN401 - as above
         """Take what the crawl shares from its spider."""
         super().__init__(crawler)
+        self._crawler = crawler
         self._pool._factory = CappedFactory  # noqa: SLF001 - where Scrapy puts its own
         self._eyes: Eyes = crawler.spider.eyes
 
@@ -67,12 +68,17 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
         conditions = {name: value.decode("latin-1") for name, value in sent.items() if value}
         loop = asyncio.get_running_loop()
         early = partial(self._early, request)
-        get = partial(self._eyes.fetcher.get, request.url, conditions, early)
+        get = partial(self._eyes.fetcher.get, request.url, conditions, early, self._pause_s(request))
         answer = await loop.run_in_executor(self._eyes.threads, get)
         request.meta.update({"download_latency": answer.latency_s, KEPT: answer.kept})
         self._eyes.tally.requests += answer.requests - 1
         headers = {name: value for name, value in answer.headers.items() if name not in UNDONE}
         return Response(request.url, status=answer.status, headers=headers)
+
+    def _pause_s(self, request: Request) -> float:
+        """Give the seconds between two requests to the host of a request, as they are kept now."""
+        slot = self._crawler.engine.downloader.slots.get(request.meta.get("download_slot"))
+        return self._eyes.source.delay_s if slot is None else max(self._eyes.source.delay_s, slot.delay)
 
     def _early(self, request: Request, beginning: Kept) -> None:
         """Put the beginning of a long video in, from the thread that fetches the rest."""
