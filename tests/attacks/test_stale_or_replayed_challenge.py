@@ -17,11 +17,11 @@ from enrollment.identity.verdict import GOES_ON, State
 from enrollment.proofs import is_fresh
 from enrollment.samples import Reader
 from enrollment.tables import GivenSample, SeenClip
-from monitor.bench.challenge_film import Film
 from monitor.db import reading, writing
 from monitor.errors import ChallengeOver
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import Modality
+from tests.assets.remembering import Memory, memory_of_the_run, remembering
 from tests.enrollment.identity.sitter import ASKED, Room, Sitter, sitter
 from tests.enrollment.newcomer import begun
 
@@ -37,15 +37,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def victim(data: Path, pack: Pack) -> Sitter:
-    """Seat the one whose genuine clip fell into wrong hands."""
-    return sitter(data, pack, 1)
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
+    """Open what the tests of this run remember together."""
+    found = memory_of_the_run(tmp_path_factory)
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="module")
-def film(victim: Sitter) -> Film:
-    """Give that clip: it answers what stands in ASKED."""
-    return victim.film()
+def pack(pack: Pack, memory: Memory) -> Pack:
+    """Give the real default models, each asked once in a run about each frame and each sound."""
+    return remembering(pack, memory)
+
+
+@pytest.fixture(scope="module")
+def victim(data: Path, pack: Pack) -> Sitter:
+    """Seat the one whose genuine clip, which answers what stands in ASKED, fell into wrong hands."""
+    return sitter(data, pack)
 
 
 @pytest.fixture
@@ -78,10 +86,10 @@ def test_the_worker_may_be_late(room: Room) -> None:
 
 
 def test_the_same_bytes_are_known_again_by_whomever_they_are_given(
-    room: Room, film: Film, pack: Pack, victim: Sitter
+    room: Room, memory: Memory, pack: Pack, victim: Sitter
 ) -> None:
     # Given a genuine clip that was judged
-    clip = film.webm()
+    clip = victim.clip(memory)
     room.answer(clip)
     check_due(room.desk)
     assert room.row.state in GOES_ON
@@ -98,7 +106,7 @@ def test_the_same_bytes_are_known_again_by_whomever_they_are_given(
     assert seen.lookup == room.takers.lookups.clip(clip)
     room.clock += timedelta(seconds=5)
     # And encoded anew, in answer to what was drawn for them, it says the wrong things
-    room.answer(film.webm(600_000), draw("en", ("en",), lambda values: values[-1]))
+    room.answer(victim.clip(memory, bits=600_000), draw("en", ("en",), lambda values: values[-1]))
     check_due(room.desk)
     assert room.row.state == State.REFUSED
     assert {"digits_other", "turns_wrong"} & set(room.report()["codes"])

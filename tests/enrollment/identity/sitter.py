@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from enrollment.given import VECTOR, State
 from enrollment.identity import challenges
 from enrollment.identity.challenges import Takers, report_of
 from enrollment.identity.draw import Drawn
+from enrollment.identity.listen import Listener
 from enrollment.identity.turns import Turn
 from enrollment.lookups import Lookups
 from enrollment.tables import Challenge, GivenSample, Subject
 from monitor import crypto, subject_keys
 from monitor.bench.challenge_digits import said, sentences
+from monitor.bench.challenge_film import BITS
 from monitor.bench.challenge_heads import portraits
 from monitor.bench.challenge_scenes import genuine
 from monitor.db import reading, utc_now, writing
@@ -45,6 +48,10 @@ if TYPE_CHECKING:
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
+    from tests.assets.remembering import Memory
+
+LISTENER = Listener()
+"""Loaded once in a process of tests, at the first clip."""
 
 VOICE = "allison"
 SAMPLES, PHOTOGRAPHS = 3, 12
@@ -68,6 +75,11 @@ class Sitter:
         """Film them as they do what was drawn."""
         return genuine(self.shown, drawn.turns, said(self.voice, drawn.digits, np.random.default_rng(1)))
 
+    def clip(self, memory: Memory, bits: int = BITS) -> bytes:
+        """Give the recording of that film, made once in a run: they do what is asked in ASKED."""
+        faces = hashlib.blake2b(self.faces).hexdigest()
+        return memory.get(f"clip {faces} {self.voice} {bits}", lambda: self.film().webm(bits))
+
 
 class Room:
     """One database, one person who gave samples, and a worker's desk. Its clock stands until it is put on."""
@@ -78,7 +90,16 @@ class Room:
         self.who = begun(engine, keys)
         nobody: Any = None
         self.desk = Desk(
-            engine, keys, blobs, Settings(), self.takers.lookups, reader, nobody, nobody, now=self.now
+            engine,
+            keys,
+            blobs,
+            Settings(),
+            self.takers.lookups,
+            reader,
+            nobody,
+            nobody,
+            now=self.now,
+            listener=LISTENER,
         )
 
     def now(self) -> datetime:

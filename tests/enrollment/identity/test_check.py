@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from monitor.blobs import BlobStore
     from monitor.crypto import KeyEncryptionKeys
     from monitor.ml.interfaces import Pack
+    from tests.assets.remembering import Memory
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,9 @@ def decoder() -> Iterator[Decoder]:
 
 
 @pytest.fixture(scope="module")
-def clip(person: Sitter) -> bytes:
+def clip(person: Sitter, memory: Memory) -> bytes:
     """Give the one clip that is filmed here: they do what is asked in ASKED."""
-    return person.film().webm()
+    return person.clip(memory)
 
 
 @pytest.fixture
