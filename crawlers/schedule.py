@@ -141,7 +141,7 @@ def _forget(engine: Engine) -> None:
         log.get(__name__).warning("old addresses could not be forgotten", error=type(exc).__name__)
 
 
-class _Scheduler(BackgroundScheduler):
+class _Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler has no types
     """APScheduler's, told to end while it starts a job.
 
     It then looks for the job, to remove it, where jobs wait for a scheduler that never started (3.11.3), and its

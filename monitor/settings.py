@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     whisper_dir: Path | None = Field(
         default=None,
         description=(
-            "Folder of a multilingual Whisper in CTranslate2's form, for spoken digits in other languages "
-            "than English. Empty: the English one that comes with the packs."
+            "Folder of a multilingual Whisper in CTranslate2's form, to hear spoken digits in every "
+            "language. Empty: the two that come with the packs, one for English and one for other languages."
         ),
     )
     safe_exit_url: str = Field(

@@ -1,8 +1,8 @@
 """What is said in a clip: Whisper (Radford et al. 2022, arXiv 2212.04356), run by CTranslate2.
 
-Comes with the packs: Whisper tiny.en, which hears English only. An operator who has a multilingual one (any
-size, in CTranslate2's form) names its folder in LIKENESS_WHISPER_DIR; then every language of digits.py is
-heard. Nothing is ever fetched here.
+Two come with the packs: Whisper tiny.en for English, and the multilingual base for every other language of
+digits.py. An operator who has a better multilingual one (any size, in CTranslate2's form) names its folder in
+LIKENESS_WHISPER_DIR; then that one hears everything. Nothing is ever fetched here.
 
 The listener is never told which digits were asked: with a prompt, Whisper writes what it was told to expect.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from enrollment.identity.digits import FALLBACK, LANGUAGES
+from enrollment.identity.digits import LANGUAGES
 from monitor.errors import WeightsMissing
 from monitor.ml.weights import path_of
 from monitor.values import SAMPLE_RATE
@@ -29,19 +29,22 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
     from monitor.values import Sound
 
-FILES: Final[Mapping[str, str]] = {
-    "model.bin": "whisper_tiny_en.bin",
-    "config.json": "whisper_tiny_en_config.json",
-    "tokenizer.json": "whisper_tiny_en_tokenizer.json",
-    "vocabulary.txt": "whisper_tiny_en_vocabulary.txt",
-}
-"""Name of a file where the network looks for it -> its name in weights.lock."""
+ENGLISH, MULTILINGUAL, OWN = "whisper-tiny-en", "whisper-base", "own"
+"""The networks: the two that come with the packs, and the operator's."""
+
+
+def files_of(network: str) -> Mapping[str, str]:
+    """Give name of a file where the network looks for it -> its name in weights.lock."""
+    stem = network.replace("-", "_")
+    names = ("config.json", "tokenizer.json", "vocabulary.txt")
+    return {"model.bin": f"{stem}.bin"} | {name: f"{stem}_{name}" for name in names}
+
 
 OWN_FILES: Final = ("model.bin", "config.json", "tokenizer.json")
 """What an operator's own folder must hold; a vocabulary too, whose name differs from model to model."""
 
 KEPT_FOR: Final = timedelta(minutes=10)
-"""How long the network stays in memory (some 150 MB) after its last clip; it loads in half a second."""
+"""How long a network stays in memory (some 150 and 250 MB) after the last clip; it loads in half a second."""
 
 BEAM: Final = 5
 THREADS: Final = 2
@@ -61,17 +64,12 @@ QUIET_PEAK: Final = 1e-3
 """A sound whose highest sample is below this, 60 dB under full scale, holds nothing to listen to."""
 
 
-def languages_heard(settings: Settings) -> tuple[str, ...]:
-    """Give the codes of the languages in which digits are heard, in the order of a form."""
-    return tuple(LANGUAGES) if settings.whisper_dir is not None else (FALLBACK,)
-
-
 @dataclass(slots=True)
 class Listener:
-    """Hears what is said. The network is loaded at the first clip, and freed by `rest`. Safe for threads."""
+    """Hears what is said. A network is loaded at its first clip, and freed by `rest`. Safe for threads."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _network: Any = None
+    _networks: dict[str, Any] = field(default_factory=dict, repr=False)
     _used_at: datetime | None = None
 
     def hear(self, settings: Settings, sound: Sound, language: str, now: datetime) -> str | None:
@@ -79,30 +77,32 @@ class Listener:
 
         Raises WeightsMissing, WeightsDiffer.
         """
-        if language not in languages_heard(settings):
+        if language not in LANGUAGES:
             return None
+        which = OWN if settings.whisper_dir is not None else ENGLISH if language == "en" else MULTILINGUAL
         samples = _levelled(sound.samples)
         if samples is None:
             return ""
         with self._lock:
             self._used_at = now
-            if self._network is None:
-                self._network = _load(settings)
-            if language not in self._network.supported_languages:
+            if which not in self._networks:
+                self._networks[which] = _load(settings, which)
+            network = self._networks[which]
+            if language not in network.supported_languages:
                 return None
-            return _transcribe(self._network, samples, language)
+            return _transcribe(network, samples, language)
 
     def rest(self, now: datetime) -> None:
-        """Free the network when it was not used for a while. Cheap where there is nothing to do."""
+        """Free the networks when none was used for a while. Cheap where there is nothing to do."""
         if self._used_at is None or now - self._used_at < KEPT_FOR:
             return
         with self._lock:
-            self._network = self._used_at = None
+            self._networks, self._used_at = {}, None
 
     @property
     def loaded(self) -> bool:
-        """Whether the network is in memory."""
-        return self._network is not None
+        """Whether a network is in memory."""
+        return bool(self._networks)
 
 
 def _transcribe(network: Any, samples: np.ndarray[Any, Any], language: str) -> str:  # noqa: ANN401 - no types
@@ -133,15 +133,16 @@ def _levelled(samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
     return None if peak < QUIET_PEAK else np.pad(np.asarray(samples * (0.5 / peak), np.float32), AROUND)
 
 
-def _load(settings: Settings) -> Any:  # noqa: ANN401 - faster_whisper has no types
+def _load(settings: Settings, which: str) -> Any:  # noqa: ANN401 - faster_whisper has no types
     """Load the network from bytes whose digests were checked; from the operator's folder as it is."""
     from faster_whisper import WhisperModel  # noqa: PLC0415 - only who listens waits for it
 
     options = {"device": "cpu", "compute_type": "int8", "cpu_threads": THREADS}
     if settings.whisper_dir is not None:
         return WhisperModel(str(_own(settings.whisper_dir)), local_files_only=True, **options)
-    files = {name: path_of(settings.models_dir, entry).read_bytes() for name, entry in FILES.items()}
-    return WhisperModel("whisper-tiny-en", files=files, **options)
+    named = files_of(which).items()
+    files = {name: path_of(settings.models_dir, entry).read_bytes() for name, entry in named}
+    return WhisperModel(which, files=files, **options)
 
 
 def _own(folder: Path) -> Path:

@@ -23,7 +23,6 @@ from enrollment.identity import challenges
 from enrollment.identity.challenges import ProofView, Takers
 from enrollment.identity.digits import LANGUAGES
 from enrollment.identity.draw import FRESH_FOR
-from enrollment.identity.listen import languages_heard
 from enrollment.identity.turns import Turn
 from enrollment.identity.verdict import GOES_ON, State, Words, words_of
 from enrollment.proofs import needs_proof
@@ -146,7 +145,7 @@ class ProofPages:
             return known and (asked or needs_proof(session, person.subject_id, now))
 
     def _begin(self, request: Request, person: Person, progress: Progress, wanted: str) -> Response:
-        heard = languages_heard(self._frame.settings)
+        heard = tuple(LANGUAGES)
         language = wanted if wanted in heard else self._language(person)
         try:
             drawn = challenges.begin(self._takers, person.subject_id, language, heard, self._frame.now())
@@ -185,7 +184,7 @@ class ProofPages:
     ) -> Response:
         base, view = _base(request), self._newest(person)
         opened = _challenge(base, view) if view is not None and view.state is State.DRAWN else None
-        settings, heard = self._frame.settings, languages_heard(self._frame.settings)
+        settings = self._frame.settings
         enrolling = base == ENROL
         return self._frame.page(
             "proof.html",
@@ -197,7 +196,7 @@ class ProofPages:
             problem=problem,
             challenge=opened,
             outcome=_outcome(view),
-            languages=[LANGUAGES[code] for code in heard],
+            languages=list(LANGUAGES.values()),
             language=self._language(person),
             seconds=int(FRESH_FOR.total_seconds()),
             contact=settings.mail_from or settings.crawl_contact,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Form, Request, Response
 
 from enrollment.age import declared_age
-from enrollment.identity.digits import LANGUAGES
-from enrollment.identity.listen import languages_heard
+from enrollment.identity.digits import FALLBACK, LANGUAGES
 from enrollment.names import LONGEST, checked_name
 from enrollment.standing import Standing
 from enrollment.steps import Step
@@ -85,7 +84,7 @@ class YouPages:
             faults["born"] = exc
         if faults:
             return self._page(person, (name, born, language), faults)
-        known = language if language in languages_heard(self._frame.settings) else ""
+        known = language if language in LANGUAGES else ""
         self._keep(person, name, age.born, known)
         return self._frame.go(self._frame.progress(person).path)
 
@@ -107,7 +106,6 @@ class YouPages:
         self, person: Person, given: tuple[str, str, str], faults: dict[str, LikenessError] | None = None
     ) -> Response:
         name, born, language = given
-        heard = languages_heard(self._frame.settings)
         return self._frame.page(
             "you.html",
             status=HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK,
@@ -115,8 +113,8 @@ class YouPages:
             step=Step.YOU,
             typed_name=name,
             born=born,
-            language=language if language in heard else heard[0],
-            languages=[(code, LANGUAGES[code].name) for code in heard],
+            language=language if language in LANGUAGES else FALLBACK,
+            languages=[(code, one.name) for code, one in LANGUAGES.items()],
             faults={"name": None, "born": None} | (faults or {}),
             minimum=self._frame.settings.minimum_age,
             today=self._frame.now().date().isoformat(),

@@ -1,7 +1,7 @@
 """How well the sound side of a challenge does: `python -m monitor.bench.challenge_speech [DATA]`.
 
 Digits said by recorded speakers are listened to, clean and disturbed; and the voice of everybody's digits is
-held against everybody's sentences, and against machines' speech where the data folder is given. Prints two
+held against everybody's sentences, and against machines' speech where the data folder is given. Prints the
 tables as they stand in enrollment/README.md.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from enrollment.identity.digits import digits_of
+from enrollment.identity.digits import LANGUAGES, digits_of
 from enrollment.identity.draw import draw
 from enrollment.identity.judge import digits_sign
 from enrollment.identity.listen import Listener
@@ -136,9 +136,11 @@ def main() -> None:
         sys.exit("the pack has no voices")
     head = "| {} | rows | pass | a person looks | refused |\n| --- | ---: | ---: | ---: | ---: |\n"
     out = sys.stdout
-    out.write(head.format("digits, English"))
-    out.writelines(f"{counted.line(name)}\n" for name, counted in digits(settings, "allison").items())
-    out.write("\n" + head.format("voice of the digits, by Opus"))
+    for speaker, who in SPEAKERS.items():
+        out.write(head.format(f"digits, {LANGUAGES[who.language].name}"))
+        out.writelines(f"{counted.line(name)}\n" for name, counted in digits(settings, speaker).items())
+        out.write("\n")
+    out.write(head.format("voice of the digits, by Opus"))
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     out.writelines(f"{counted.line(name)}\n" for name, counted in sorted(voices(pack.voices, data).items()))
 

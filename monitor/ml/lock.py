@@ -39,7 +39,7 @@ class Weights:
     """One file of weights.
 
     `archive` and `member` say which registry package holds it; without them it is only taken from a
-    folder. `source` and `recipe` are set on a derived file: it is made from `source`. `kept` is False where
+    folder. `sources` and `recipe` are set on a derived file: it is made from `sources`. `kept` is False where
     a file serves only to make a derived one. `packs` are the model packs that load it.
     """
 
@@ -56,7 +56,7 @@ class Weights:
     must_acknowledge: bool = False
     kept: bool = True
     packs: tuple[str, ...] = ()
-    source: str = ""
+    sources: tuple[str, ...] = ()
     recipe: str = ""
 
 
@@ -92,9 +92,9 @@ _INHERITED = ("licence", "licence_note", "must_acknowledge", "origin", "task", "
 
 
 def _derived(row: dict[str, Any], sources: dict[str, Weights]) -> Weights:
-    source = sources[row["source"]]
-    inherited = {name: getattr(source, name) for name in _INHERITED}
-    return Weights(**{**inherited, **row, "packs": tuple(row["packs"])})
+    first = sources[row["sources"][0]]
+    inherited = {name: getattr(first, name) for name in _INHERITED}
+    return Weights(**{**inherited, **row, "packs": tuple(row["packs"]), "sources": tuple(row["sources"])})
 
 
 @cache

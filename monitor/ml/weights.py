@@ -73,7 +73,7 @@ def verify(models_dir: Path, pack: str | None = None) -> tuple[Checked, ...]:
 def _how_to_bring(entry: Weights) -> str:
     """Say what to type once a file that is in no registry is here."""
     lock = read_lock()
-    pack = next(one.packs[0] for one in lock.kept() if entry.name in (one.name, one.source))
+    pack = next(one.packs[0] for one in lock.kept() if entry.name in (one.name, *one.sources))
     words = ["likeness models pull", "--pack", pack, "--from DIR"]
     if any(one.must_acknowledge for one in lock.of_pack(pack)):
         words.append("--acknowledge-licence")
@@ -128,7 +128,7 @@ class Pull:
             partial = target.with_suffix(".partial")
             shutil.copyfile(found, partial)
             partial.replace(target)
-        elif entry.source:
+        elif entry.sources:
             self._derive(entry, target)
         else:
             extract(self._archive_of(entry), entry.member, target)
@@ -136,10 +136,11 @@ class Pull:
         self.progress(entry.name, entry.bytes, entry.bytes)
 
     def _derive(self, entry: Weights, target: Path) -> None:
-        source = read_lock().named(entry.source)
-        self._bring(source)
+        sources = [read_lock().named(name) for name in entry.sources]
+        for source in sources:
+            self._bring(source)
         partial = target.with_suffix(".partial")
-        partial.write_bytes(RECIPES[entry.recipe](self.models_dir / source.name))
+        partial.write_bytes(RECIPES[entry.recipe](*(self.models_dir / source.name for source in sources)))
         check(partial, entry.sha256).replace(target)
 
     def _archive_of(self, entry: Weights) -> Path:

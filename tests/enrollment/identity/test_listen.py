@@ -5,17 +5,16 @@ from __future__ import annotations
 import inspect
 import socket
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from enrollment.identity.digits import LANGUAGES, digits_of
+from enrollment.identity.digits import MEASURED, digits_of
 from enrollment.identity.judge import digits_sign
-from enrollment.identity.listen import FILES, KEPT_FOR, Listener, languages_heard
+from enrollment.identity.listen import ENGLISH, KEPT_FOR, Listener, files_of
 from enrollment.identity.signs import Outcome
-from monitor.bench.challenge_digits import said, sentences
+from monitor.bench.challenge_digits import SPEAKERS, said, sentences
 from monitor.bench.sound import OPUS_12K, through, white, with_noise
 from monitor.db import utc_now
 from monitor.errors import WeightsDiffer, WeightsMissing
@@ -23,6 +22,8 @@ from monitor.settings import Settings
 from monitor.values import Sound
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 ROWS = ("305719", "862904", "140683", "978125")
@@ -73,7 +74,7 @@ def test_the_listener_cannot_be_told_what_to_expect(
     samples = said("allison", ROWS[0], np.random.default_rng(4))
     heard(listener, samples)
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(listener, "_network", _Notes(listener._network, asked))
+    monkeypatch.setitem(listener._networks, ENGLISH, _Notes(listener._networks[ENGLISH], asked))
     # When it listens
     heard(listener, samples)
     # Then no word of any digit went to it beside the sound, and there is no argument that could bring one
@@ -109,16 +110,27 @@ def test_asked_digits_that_were_not_said_are_not_heard(listener: Listener) -> No
         assert heard(listener, said("allison", row, rng)) != other
 
 
-def test_a_language_that_the_network_does_not_know_is_not_listened_to(listener: Listener) -> None:
+@pytest.mark.parametrize("speaker", ["allison-es", "june", "carlo", "ivrvoice"])
+def test_digits_of_real_speakers_of_other_languages_are_heard(listener: Listener, speaker: str) -> None:
+    samples = said(speaker, ROWS[0], np.random.default_rng(6))
+    assert heard(listener, samples, SPEAKERS[speaker].language) == ROWS[0]
+
+
+def test_a_language_that_nobody_wrote_down_is_not_listened_to(listener: Listener) -> None:
     sound = Sound(said("june", ROWS[0], np.random.default_rng(6)))
-    assert listener.hear(Settings(), sound, "fr", utc_now()) is None
-    assert languages_heard(Settings()) == ("en",)
-    assert languages_heard(Settings(whisper_dir=Path("/models"))) == tuple(LANGUAGES)
+    assert listener.hear(Settings(), sound, "eo", utc_now()) is None
+
+
+def test_where_the_listener_was_not_measured_a_person_decides() -> None:
+    assert digits_sign("305719", "88", measured=True).outcome is Outcome.FAIL
+    assert digits_sign("305719", "88", measured=False).outcome is Outcome.DOUBT
+    assert digits_sign("305719", "305719", measured=False).outcome is Outcome.PASS
+    assert {speaker.language for speaker in SPEAKERS.values()} == MEASURED
 
 
 def test_an_english_network_in_the_operators_folder_claims_no_other_language(tmp_path: Path) -> None:
     settings = Settings()
-    for name, entry in FILES.items():
+    for name, entry in files_of(ENGLISH).items():
         (tmp_path / name).symlink_to(settings.models_dir / entry)
     own = settings.model_copy(update={"whisper_dir": tmp_path})
     sound = Sound(said("june", ROWS[0], np.random.default_rng(6)))
@@ -147,7 +159,7 @@ def test_other_bytes_than_those_of_the_lock_are_refused(tmp_path: Path) -> None:
     sound = Sound(np.full(16_000, 0.1, np.float32))
     with pytest.raises(WeightsMissing):
         Listener().hear(settings, sound, "en", utc_now())
-    for name in FILES.values():
+    for name in files_of(ENGLISH).values():
         (tmp_path / name).write_bytes(b"other bytes")
     with pytest.raises(WeightsDiffer):
         Listener().hear(settings, sound, "en", utc_now())

@@ -59,7 +59,7 @@ def lock(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Lock:
     rows = [
         entry("plain.onnx", PLAIN, archive="tiny-weights", member="tiny/plain.onnx", packs=("p",)),
         entry("raw.pt", RAW, archive="tiny-weights", member="tiny/raw.pt", kept=False),
-        entry("made.onnx", MADE, source="raw.pt", recipe="reversed", packs=("p",)),
+        entry("made.onnx", MADE, sources=("raw.pt",), recipe="reversed", packs=("p",)),
         entry("elsewhere.onnx", b"brought", packs=("q",)),
     ]
     made = Lock({archive.name: archive}, {row.name: row for row in rows})
@@ -83,7 +83,7 @@ def test_the_lock_of_the_program_is_whole() -> None:
         assert one.bytes > 0
         assert one.licence
         assert not one.archive or one.archive in whole.archives
-        assert not one.recipe or (one.recipe in RECIPES and one.source in whole.weights)
+        assert not one.recipe or (one.recipe in RECIPES and set(one.sources) <= set(whole.weights))
         assert one.kept == bool(one.packs)
     assert {one.name for one in whole.of_pack("registry")} >= {
         "centerface-any-size.onnx",
@@ -91,7 +91,7 @@ def test_the_lock_of_the_program_is_whole() -> None:
     }
     edgeface = whole.named("edgeface_xs_512.onnx")
     assert edgeface.must_acknowledge
-    assert not whole.named(edgeface.source).kept
+    assert not whole.named(edgeface.sources[0]).kept
 
 
 def test_a_pull_takes_files_out_of_an_archive_and_leaves_only_what_is_loaded(
