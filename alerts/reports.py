@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 WORDS: Final = {
     "removed": "{partner} told us on {when} that it has removed this from its own pages.",
     "refused": (
-        "{partner} told us on {when} that it will not remove this. You can still ask it yourself, or get help "
-        "from a counselling service, a lawyer or the police."
+        "{partner} told us on {when} that it will not remove this. You can still ask it yourself, or get "
+        "help from a counselling service, a lawyer or the police."
     ),
     "restored": "{partner} told us on {when} that it shows this again.",
     takedowns.PENDING: (
