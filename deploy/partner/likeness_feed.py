@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self
 
 import httpx
 
@@ -33,6 +33,9 @@ LARGEST_JSON = 8 * 2**20
 ATTEMPTS = 8
 LONGEST_WAIT_S = 60.0
 AGAIN = {408, 429, 500, 502, 503, 504}
+PIECE_BYTES = 8 * 2**20
+TUS = "1.0.0"
+SIGNED = ("Upload-Length", "Upload-Metadata", "Upload-Offset", "Upload-Checksum", "Tus-Resumable")
 
 
 class Signer(Protocol):
@@ -81,12 +84,12 @@ class Ed25519:
 
 
 class Refused(Exception):
-    """The watch did not take it. `code` is stable; `status` is that of HTTP."""
+    """The watch did not take it. `code` is stable, `status` that of HTTP, `after_s` how long to wait."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, after_s: float = 0.0) -> None:
         """Keep what was said."""
         super().__init__(f"{status} {code}: {detail}")
-        self.status, self.code, self.detail = status, code, detail
+        self.status, self.code, self.detail, self.after_s = status, code, detail, after_s
 
 
 class Feed:
@@ -131,6 +134,73 @@ class Feed:
             else:
                 yield from self._send("/items", "application/x-ndjson", lot)["items"]
 
+    def upload_large(self, key: str, file: Path, location: str = "", **told: str) -> str:
+        """Send a large file in pieces; give its location. `told` is url, page_url, title.
+
+        Give the location of an earlier call that was interrupted to go on where it ended: it is the
+        `location` of the exception. Raises Refused, and httpx.TransportError.
+        """
+        said = {"key": key, "sha256": _digest_of(file), **told}
+        if not location:
+            metadata = ",".join(f"{name} {_base64(text.encode())}" for name, text in said.items())
+            sizes = {"Upload-Length": str(file.stat().st_size), "Upload-Metadata": metadata}
+            location = self._tus("POST", self._url + "/uploads", sizes).headers["location"]
+        where = str(httpx.URL(self._url).join(location))
+        try:
+            with file.open("rb") as stream:
+                self._pieces(where, stream)
+        except (Refused, httpx.TransportError) as exc:
+            exc.location = location  # type: ignore[union-attr]
+            raise
+        return location
+
+    def _pieces(self, where: str, stream: BinaryIO) -> None:
+        """Send what is lacking. After a piece whose end is not known, ask how far the upload is."""
+        failed = 0
+        head = self._tus("HEAD", where, {})
+        offset, size = int(head.headers["upload-offset"]), int(head.headers["upload-length"])
+        while offset < size:
+            stream.seek(offset)
+            piece = stream.read(PIECE_BYTES)
+            checksum = f"sha256 {_base64(hashlib.sha256(piece).digest())}"
+            headers = {
+                "Upload-Offset": str(offset),
+                "Upload-Checksum": checksum,
+                "Content-Type": "application/offset+octet-stream",
+            }
+            try:
+                answer = self._tus("PATCH", where, headers, piece, attempts=1)
+                offset, failed = int(answer.headers["upload-offset"]), 0
+            except (Refused, httpx.TransportError) as exc:
+                failed += 1
+                if failed == ATTEMPTS or (isinstance(exc, Refused) and exc.status not in {*AGAIN, 409, 460}):
+                    raise
+                _wait(failed, 0.0 if isinstance(exc, httpx.TransportError) else exc.after_s)
+                offset = int(self._tus("HEAD", where, {}).headers["upload-offset"])
+
+    def _tus(
+        self, method: str, url: str, said: dict[str, str], piece: bytes = b"", attempts: int = ATTEMPTS
+    ) -> httpx.Response:
+        """Send one request of tus, signed by its statement instead of its body."""
+        headers = {"Tus-Resumable": TUS, **said}
+        lines = [method, httpx.URL(url).path, *(headers.get(name, "") for name in SIGNED)]
+        statement = "\n".join(lines).encode()
+        for attempt in range(1, attempts + 1):
+            try:
+                signed = self._signed(_new_id(), statement)
+                answer = self._client.request(method, url, content=piece, headers=headers | signed)
+            except httpx.TransportError:
+                if attempt == attempts:
+                    raise
+                _wait(attempt, 0.0)
+                continue
+            if answer.is_success:
+                return answer
+            if answer.status_code not in AGAIN or attempt == attempts:
+                raise _problem(answer)
+            _wait(attempt, float(answer.headers.get("retry-after", "0")))
+        raise AssertionError  # the last attempt returns or raises
+
     def report_takedown(self, key: str, status: str, note: str = "") -> dict[str, Any]:
         """Report what became of an item of yours: removed, refused or restored."""
         said = {"key": key, "status": status, **({"note": note} if note else {})}
@@ -166,15 +236,17 @@ class Feed:
         raise AssertionError  # the last attempt returns or raises
 
     def _once(self, method: str, path: str, kind: str, body: bytes, message_id: str) -> httpx.Response:
+        headers = self._signed(message_id, body) | ({"content-type": kind} if kind else {})
+        return self._client.request(method, self._url + path, content=body, headers=headers)
+
+    def _signed(self, message_id: str, body: bytes) -> dict[str, str]:
         now = str(int(time.time()))
         signed = f"{message_id}.{now}.".encode() + body
-        headers = {
+        return {
             "webhook-id": message_id,
             "webhook-timestamp": now,
             "webhook-signature": " ".join(signer.sign(signed) for signer in self._signers),
-            **({"content-type": kind} if kind else {}),
         }
-        return self._client.request(method, self._url + path, content=body, headers=headers)
 
 
 def _new_id() -> str:
@@ -189,9 +261,19 @@ def _wait(attempt: int, told_s: float) -> None:
 def _problem(answer: httpx.Response) -> Refused:
     try:
         said = answer.json()
-        return Refused(answer.status_code, said["code"], said["detail"])
+        after_s = float(answer.headers.get("retry-after", "0"))
+        return Refused(answer.status_code, said["code"], said["detail"], after_s)
     except (ValueError, KeyError, TypeError):
         return Refused(answer.status_code, "unknown", answer.reason_phrase)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _digest_of(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _form(item: dict[str, Any], content: bytes) -> tuple[str, bytes]:

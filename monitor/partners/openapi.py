@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any, Final
 
-from monitor.partners import addresses, items, signatures, takedowns
+from monitor.partners import addresses, items, openapi_uploads, signatures, takedowns
 
 Schema = dict[str, Any]
 
@@ -52,13 +52,15 @@ PROBLEMS: Final[dict[int, str]] = {
     400: "The body is not what its Content-Type says.",
     401: "The signature is missing, wrong, too old, or by a key that no longer counts.",
     403: "The feed is paused, or may not do this.",
-    404: "The feed gave no item under this key.",
+    404: "The feed gave no item under this key, or has no such upload.",
     408: "The body came too slowly.",
-    409: "The message was accepted before, or its key belongs to another item.",
+    409: "The message was accepted before, its key belongs to another item, or a piece does not fit.",
+    412: "The version of tus is missing, or is another one.",
     413: "More bytes or lines than are taken at once.",
     415: "The body, or the file in it, is of a kind that is not taken.",
     422: "A member is missing, wrong or not known here.",
     429: "More than was agreed: wait as long as Retry-After says.",
+    460: "The bytes of the piece are not those of its checksum.",
     503: "Not at this moment: wait as long as Retry-After says.",
 }
 
@@ -67,6 +69,7 @@ CODES: Final = (
     *("feed_paused", "scope_missing", "message_replayed", "item_key_taken", "item_unknown"),
     *("body_broken", "body_type_unknown", "item_broken", "address_refused", "too_fast", "quota_spent"),
     *("empty", "not_media", "too_large", "upload_broken", "upload_too_slow", "uploads_busy"),
+    *("upload_unknown", "upload_in_use", "offset_wrong", "checksum_wrong", "tus_version_unknown"),
     *("storage", "storage_full", "internal"),
 )
 """Every code that a partner can meet."""
@@ -84,6 +87,10 @@ def document(server: str, content_bytes: int) -> Schema:
         "servers": [{"url": server}],
         "paths": {
             "/v1/feeds/{feed}/items": {"parameters": [FEED], "post": _items(content_bytes)},
+            **{
+                path: {"parameters": [FEED], **routes}
+                for path, routes in openapi_uploads.paths(_signed(), _problems).items()
+            },
             "/v1/feeds/{feed}/takedowns": {"parameters": [FEED], "post": _takedowns()},
             "/v1/feeds/{feed}": {"parameters": [FEED], "get": _status()},
         },
@@ -331,7 +338,7 @@ def _content() -> Schema:
 def _feed(count: Schema) -> Schema:
     text = {"type": "string"}
     some = {"type": "array", "items": text}
-    limits = ("burst", "per_day", "left_today", "content_bytes", "batch_lines")
+    limits = ("burst", "per_day", "left_today", "content_bytes", "upload_bytes", "batch_lines")
     day = {"day": {"type": "string", "format": "date"}, "accepted": count, "duplicate": count}
     day |= {"takedown": count, "refused": {"type": "object", "additionalProperties": count}}
     members: dict[str, Schema] = {

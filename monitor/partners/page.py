@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlmodel import func, select
 
 from monitor.db import reading, utc_now
-from monitor.partners import counting, feeds, pull_times
+from monitor.partners import counting, feeds, pull_times, uploads
 from monitor.partners.entering import FETCH_DUE
 from monitor.partners.tables import Feed, FeedItem, Partner
 
@@ -117,6 +117,7 @@ class FeedPages:
             days = [day_of(*one) for one in counting.days(session, row.id, now, DAYS_SHOWN)]
             due = select(func.count()).where(FeedItem.feed_id == row.id, FeedItem.state == FETCH_DUE)
             waiting = session.exec(due).one()
+            coming = uploads.unfinished(session, row.id, now)
         return _page(
             "feed.html",
             row=row,
@@ -126,6 +127,7 @@ class FeedPages:
             days=days,
             picture=picture_of(days),
             waiting=waiting,
+            uploads=coming,
             pulled=pull_times.said_of(row),
             next_at=None if row.pulled_at is None else row.pulled_at + pull_times.wait_of(row),
             late=pull_times.is_late(row, now),

@@ -63,13 +63,15 @@ class Described:
     def check(self, request: httpx.Request, answer: httpx.Response) -> None:
         """Assert that the document knows all of this."""
         parts = request.url.path.split("/")
-        path = "/".join(["", "v1", "feeds", "{feed}", *parts[4:]])
+        after = [*parts[4:5], "{upload}"] if parts[4:5] == ["uploads"] and parts[5:] else parts[4:]
+        path = "/".join(["", "v1", "feeds", "{feed}", *after])
         operation = self.paths[path][request.method.lower()]
         kind = request.headers.get("content-type", "").partition(";")[0]
         if kind:
             assert kind in operation["requestBody"]["content"]
-        answers = operation["responses"][str(answer.status_code)]["content"]
-        assert answer.headers["content-type"] in answers
+        described = operation["responses"][str(answer.status_code)]
+        if request.method != "HEAD":
+            assert answer.headers.get("content-type", "none") in described.get("content", {"none": {}})
         self.seen.add((path, kind))
 
 
@@ -136,6 +138,34 @@ def test_everything_that_the_client_can_do(
     }
     with pytest.raises(client.Refused, match="item_key_taken"):
         feed.push("a", png(9))
+
+
+def test_a_large_file_goes_on_where_a_cut_line_left_it(
+    client: ModuleType,
+    partner: Partner,
+    described: Described,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    monkeypatch.setattr(client, "PIECE_BYTES", 1000)
+    feed = _feed(client, partner, described)
+    file = tmp_path / "film"
+    file.write_bytes(png(50) + bytes(3500))
+    cutting = Cutting(5)
+    feed._client = httpx.Client(transport=cutting)
+    _opened.append(feed._client)
+    location = feed.upload_large("film", file, title="A film")
+    feed = _feed(client, partner, described)
+    assert feed.upload_large("film", file, location=location) == location
+    (path,) = {path for path, kind in described.seen}
+    assert path == "/v1/feeds/{feed}/uploads/{upload}"
+    assert feed.status()["days"][0]["accepted"] == 1
+    with pytest.raises(client.Refused, match="item_key_taken"):
+        feed.upload_large("film", tmp_path / "film", title="Another film")
+    with pytest.raises(client.Refused, match="404") as refused:
+        feed.upload_large("film", file, location=location[:-4] + "0000")
+    assert refused.value.location.endswith("0000")
 
 
 def test_it_signs_with_a_key_of_its_own_and_with_two(
@@ -234,9 +264,10 @@ def test_every_curl_example_of_the_readme_runs(partner: Partner, tmp_path: Path)
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answers = done.stdout.strip().splitlines()
-    assert [answer.count('"accepted"') for answer in answers] == [1, 1, 1, 4, 0, 7]
-    assert '"status":"removed"' in answers[4]
-    assert f'"feed":"{partner.name}"' in answers[5]
+    assert [answer.count('"accepted"') for answer in answers] == [1, 1, 1, 4, 0, 0, 0, 7]
+    assert answers[4:6] == ["201", "204"]
+    assert '"status":"removed"' in answers[6]
+    assert f'"feed":"{partner.name}"' in answers[7]
 
 
 def test_the_readme_names_every_code(client: ModuleType) -> None:

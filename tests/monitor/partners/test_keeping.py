@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +18,13 @@ from monitor import cli, subject_keys
 from monitor.blobs import BlobStore
 from monitor.commands.keys import write_new
 from monitor.crypto import KeyEncryptionKeys, new_key, new_key_line
-from monitor.db import reading
+from monitor.db import reading, utc_now, writing
 from monitor.errors import FeedInvalid, TooLarge, UploadBroken, UploadsBusy, UploadTooSlow
 from monitor.partners import entering, feeds
 from monitor.partners.admission import OpenFeeds
 from monitor.partners.feeds import KeyWish, NewFeed
 from monitor.partners.receiving import Limits, Receiver
-from monitor.partners.tables import FeedKey
+from monitor.partners.tables import FeedKey, FeedUpload
 from tests.monitor.partners.partner import ACTOR, Partner, is_problem, item, png
 
 if TYPE_CHECKING:
@@ -168,12 +169,18 @@ def test_secrets_of_feeds_are_sealed_and_rotated_with_all_other_keys(engine: Eng
 
 def test_the_operators_page_says_what_came_and_what_was_refused(partner: Partner) -> None:
     partner.batch(item("a", png(70)), item("b", png(71)), item("a", png(72)))
+    with writing(partner.engine) as session:
+        feed_id, tomorrow = feeds.find(session, partner.name).id, utc_now() + timedelta(days=1)
+        of_feed = {"feed_id": feed_id, "item_key": "a", "expires_at": tomorrow, "size_bytes": 9_000_000}
+        session.add(FeedUpload(id="half", offset=2_500_000, **of_feed))
+        session.add(FeedUpload(id="whole", offset=9_000_000, **of_feed))
     asker = {"authorization": f"Bearer {TOKEN}", "accept": "text/html"}
     page = partner.browser.get(f"/operator/feeds/{partner.name}", headers=asker).text
     assert "<code>item_key_taken</code>" in page
     assert '<rect class="live"' in page
     assert '<rect class="expected"' in page
     assert "33.3%" in page
+    assert "1, of which 2.5 MB came" in page
     assert partner.key_id in page
     assert "<script" not in page
     assert (
