@@ -27,7 +27,12 @@ ROBOTS_S: Final = 10.0
 """Seconds to get robots.txt. A host that is slower is left alone for this run."""
 
 ROBOTS_BYTES: Final = 512 * 1024
-"""Bytes of robots.txt that are read; RFC 9309 asks for 500 KiB at least."""
+"""Bytes of robots.txt that are read and obeyed; RFC 9309, 2.5, asks for 500 KiB at least."""
+
+ROBOTS_INFLATED: Final = 64 * 2**20
+"""Bytes that one may claim to have, or may unpack to where it comes packed though we ask for it plain."""
+
+READ: Final = "robots_bytes_read"
 
 LONGEST_DELAY_S: Final = 60.0
 """Crawl-delay and Retry-After are kept up to this. A host that wants more is left alone in this run."""
@@ -60,6 +65,8 @@ class Manners:
         self._eyes: Eyes = crawler.spider.eyes
         self._asked: dict[str, asyncio.Future[ProtegoRobotParser | Exception]] = {}
         crawler.signals.connect(self._headers_received, signals.headers_received)
+        crawler.signals.connect(self._bytes_received, signals.bytes_received)
+        crawler.spider.manners = self
         crawler.signals.connect(self._sent, signals.request_reached_downloader)
 
     @classmethod
@@ -76,28 +83,35 @@ class Manners:
         origin = f"{parts.scheme}://{parts.netloc}"
         if request.meta.get(UNGOVERNED) == origin:
             return
+        rules = await self.check_robots(request.url, origin)
+        if self._pace_of(rules) is not None:
+            request.meta["autothrottle_dont_adjust_delay"] = True
+
+    async def check_robots(self, url: str, origin: str) -> ProtegoRobotParser:
+        """Ask robots.txt of an origin for one address. Raises NotAllowed or FetchRefused."""
         if origin not in self._asked:
             self._asked[origin] = asyncio.ensure_future(self._ask(origin))
         rules = await asyncio.shield(self._asked[origin])
         if isinstance(rules, Exception):
             raise rules
-        if not rules.allowed(request.url, self._eyes.user_agent):
-            msg = f"robots.txt of {parts.netloc} asks us not to"
+        if not rules.allowed(url, self._eyes.user_agent):
+            msg = f"robots.txt of {origin} asks us not to"
             raise NotAllowed(msg)
-        if self._pace_of(rules) is not None:
-            request.meta["autothrottle_dont_adjust_delay"] = True
+        return rules
 
     async def _ask(self, origin: str) -> ProtegoRobotParser | Exception:
         """Get robots.txt, or what every request to this host ends with in this run."""
         meta = {
             PART: ROBOTS,
             "download_timeout": ROBOTS_S,
-            "download_maxsize": ROBOTS_BYTES,
+            "download_maxsize": ROBOTS_INFLATED,
             "dont_retry": True,
             "allow_offsite": True,
             "autothrottle_dont_adjust_delay": True,
         }
-        request = Request(f"{origin}/robots.txt", priority=1000, meta=meta, callback=NO_CALLBACK)
+        plain = {"Accept-Encoding": "identity"}
+        url = f"{origin}/robots.txt"
+        request = Request(url, headers=plain, priority=1000, meta=meta, callback=NO_CALLBACK)
         try:
             response = await self._crawler.engine.download_async(request)
         except FetchRefused as exc:
@@ -106,7 +120,7 @@ class Manners:
             return self._left_alone(origin, outcome_of(exc)[1])
         if response.status >= 500 or response.status in BUSY or 300 <= response.status < 400:
             return self._left_alone(origin, f"status {response.status}")
-        body = response.body if response.status == 200 else b""
+        body = _whole_lines(response.body) if response.status == 200 else b""
         rules = ProtegoRobotParser.from_crawler(self._crawler, body)
         self._keep_pace(request, rules)
         self._crawler.spider.sitemaps[origin] = tuple(rules.rp.sitemaps)
@@ -146,6 +160,19 @@ class Manners:
         kind = (headers.get("Content-Type") or b"").decode("latin-1").lower()
         if request.meta.get(PART) == PAGE and kind and not any(part in kind for part in PAGE_TYPES):
             raise StopDownload(fail=True)
+
+    def _bytes_received(self, data: bytes, request: Request) -> None:
+        """Stop a robots.txt that is longer than what is read of it; that much is obeyed."""
+        if request.meta.get(PART) != ROBOTS:
+            return
+        request.meta[READ] = request.meta.get(READ, 0) + len(data)
+        if request.meta[READ] >= ROBOTS_BYTES:
+            raise StopDownload(fail=False)
+
+
+def _whole_lines(body: bytes) -> bytes:
+    """Give what is read of a robots.txt, without a line that was cut: half a rule says something else."""
+    return body if len(body) < ROBOTS_BYTES else body[:ROBOTS_BYTES].rpartition(b"\n")[0]
 
 
 def retry_after_s(response: Response) -> float | None:

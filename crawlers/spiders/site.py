@@ -49,7 +49,7 @@ BARREN: Final = 25
 """Pages of one form in a row, each led to by the one before, that may show nothing new: no file, and no page
 of another form. The number is that of platform.py. A calendar without end is longer."""
 
-NUMBER: Final = re.compile(r"\d+")
+NUMBER: Final = re.compile(r"-?\d+")
 
 
 class SiteSpider(MediaSpider):
@@ -160,7 +160,7 @@ class SiteSpider(MediaSpider):
         yield from self._next()
 
     def _lead_on(self, shows: links.Shows, page_url: str, depth: int, barren: int) -> None:
-        """Put down where a page leads. Pages of its own form go on with its count, unless it showed others."""
+        """Put down where a page leads. Pages of its own form share its count, unless it showed others."""
         own = form_of(page_url)
         alike = []
         for url in shows.pages:
