@@ -66,6 +66,13 @@ def site(tmp_path: Path, pack: Pack) -> Iterator[Site]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory, pack: Pack) -> Iterator[Site]:
+    """Give one service to all tests in which nothing is given."""
+    with running(tmp_path_factory.mktemp("untouched"), pack) as found:
+        yield found
+
+
 @contextmanager
 def running(folder: Path, pack: Pack, **how: Any) -> Iterator[Site]:
     with socket.socket() as taken:
@@ -176,8 +183,8 @@ def test_by_keyboard_alone_without_the_automatic(chromium: Any, site: Site) -> N
     page.context.close()
 
 
-def test_what_is_taken_is_not_mirrored(chromium: Any, site: Site, data: Path) -> None:
-    page = site.page(chromium, "/enrol/face", reduced_motion="reduce")
+def test_what_is_taken_is_not_mirrored(chromium: Any, untouched: Site, data: Path) -> None:
+    page = untouched.page(chromium, "/enrol/face", reduced_motion="reduce")
     page.get_by_role("button", name="Turn the camera on").click()
     page.wait_for_selector("#take:focus")
     assert "-1" in page.eval_on_selector("#video", "one => getComputedStyle(one).transform")
@@ -255,8 +262,8 @@ def test_permission_denied_leaves_the_upload(chromium: Any, site: Site, photogra
         ("TypeError", "It stopped"),
     ],
 )
-def test_no_camera_and_a_busy_one_say_so(chromium: Any, site: Site, name: str, words: str) -> None:
-    page = site.page(chromium, "/enrol/face")
+def test_no_camera_and_a_busy_one_say_so(chromium: Any, untouched: Site, name: str, words: str) -> None:
+    page = untouched.page(chromium, "/enrol/face")
     page.evaluate(
         "name => { const no = async () => { throw new DOMException('', name); };"
         "navigator.mediaDevices.getUserMedia = no; }",
@@ -269,11 +276,11 @@ def test_no_camera_and_a_busy_one_say_so(chromium: Any, site: Site, name: str, w
     page.context.close()
 
 
-def test_a_page_without_https_says_so(chromium: Any, site: Site) -> None:
+def test_a_page_without_https_says_so(chromium: Any, untouched: Site) -> None:
     with another(chromium, "--host-resolver-rules=MAP likeness.test 127.0.0.1") as browser:
         context = browser.new_context()
-        url = f"http://likeness.test:{site.port}"
-        context.add_cookies([{"name": "session", "value": site.eva.cookie, "url": url}])
+        url = f"http://likeness.test:{untouched.port}"
+        context.add_cookies([{"name": "session", "value": untouched.eva.cookie, "url": url}])
         page = context.new_page()
         page.goto(f"{url}/enrol/face")
         page.wait_for_selector("#camera-problem:visible")
@@ -299,8 +306,8 @@ def test_a_file_that_is_too_large_is_known_before_it_is_sent(
     bare.context.close()
 
 
-def test_narrow_and_large_nothing_runs_out_of_the_page(chromium: Any, site: Site) -> None:
-    page = site.page(chromium, "/enrol/face", viewport={"width": 320, "height": 640})
+def test_narrow_and_large_nothing_runs_out_of_the_page(chromium: Any, untouched: Site) -> None:
+    page = untouched.page(chromium, "/enrol/face", viewport={"width": 320, "height": 640})
     page.get_by_role("button", name="Turn the camera on").click()
     page.wait_for_selector("#stage:visible")
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
