@@ -35,6 +35,9 @@ LONGEST_DELAY: Final = 2**40
 LARGEST_KEPT: Final = 256 * 1024
 """Bytes of a box that is taken over as it is: headers and descriptions of codecs."""
 
+DESCRIPTIONS: Final = 16
+"""Where, in a box of descriptions, the first one begins."""
+
 LOCKED: Final = frozenset({b"encv", b"enca"})
 """Samples that are encrypted (ISO/IEC 23001-7)."""
 
@@ -178,7 +181,7 @@ def _track(data: memoryview, trak: Box) -> Track | None:
     kept |= {name: _kept(data, _need(media, name)) for name in (b"mdhd", b"hdlr")}
     kept |= {name: _kept(data, info[name]) for name in (b"vmhd", b"smhd") if name in info}
     kept[b"stsd"] = _kept(data, _need(table, b"stsd"))
-    if kept[b"stsd"][12:16] in LOCKED:
+    if any(entry.name in LOCKED for entry in boxes(kept[b"stsd"], DESCRIPTIONS)):
         _refuse("the film is encrypted")
     tables = {
         name: data[table[name].start + 4 : table[name].end]

@@ -30,6 +30,9 @@ UNGOVERNED: Final = "ungoverned_by_robots"
 KEPT: Final = "kept"
 """Key in the meta of a request for media: what was kept of the file, in place of a body."""
 
+WHOLE: Final = "whole"
+"""Key in the meta of a request for media: take the body into memory, that many bytes at most."""
+
 ASKED: Final = "asked_url"
 """Key in a request's meta: the address as a page gave it, before any redirect."""
 

@@ -157,6 +157,30 @@ class Fetcher(Generic[Kept]):
             answer = self._get(url, headers, on_early)
         return answer if parts is None else replace(answer, requests=answer.requests + parts.requests)
 
+    def piece(self, url: str, headers: dict[str, str], most: int) -> Answer[bytes]:
+        """Get a small thing of any kind into memory: a playlist, or a segment of a film.
+
+        `most` bytes are taken at most. Raises as `get` does.
+        """
+        check_url(url, self._rules)
+        with self._backend.until(time.monotonic() + self._limits.seconds), _own_errors(url):
+            with self._request("GET", url, self._headers | headers) as (response, latency):
+                named, body = _named(response), bytearray()
+                if response.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+                    for part in decoded(response.iter_stream(), named.get("content-encoding", "")):
+                        body += part
+                        if len(body) > most:
+                            self._too_large(most)
+            return Answer(response.status, named, bytes(body), latency, len(body))
+
+    def joined(
+        self, pieces: Iterator[bytes], length: int, on_early: Callable[[Kept], None] | None = None
+    ) -> Kept:
+        """Keep one file that comes in pieces; `length` is about what it will have. Raises as `get` does."""
+        body = _Body({})
+        checked = self._checked(body, body.counted(pieces), {})
+        return self._kept(self._early.watched(checked, length, on_early))
+
     def _head(self, url: str, headers: dict[str, str]) -> Answer[Kept]:
         """Ask what a large file is before asking for it."""
         with self._request("HEAD", url, headers) as (response, latency):
@@ -257,8 +281,8 @@ class Fetcher(Generic[Kept]):
             msg = f"not media by its first bytes; the server calls it {declared!r}"
             raise FetchWrongType(msg) from exc
 
-    def _too_large(self) -> None:
-        msg = f"the body is larger than {self._limits.max_bytes} bytes; the rest was not read"
+    def _too_large(self, most: int | None = None) -> None:
+        msg = f"the body is larger than {most or self._limits.max_bytes} bytes; the rest was not read"
         raise FetchTooLarge(msg)
 
 

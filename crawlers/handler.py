@@ -17,7 +17,7 @@ from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 from sqlalchemy.exc import OperationalError
 
-from crawlers.eyes import ASKED, KEPT, PART, Eyes
+from crawlers.eyes import ASKED, KEPT, PART, WHOLE, Eyes
 from crawlers.fetch_guard import check_url
 from crawlers.headers import CappedFactory
 from crawlers.resolver import REFUSED_HOSTS
@@ -53,6 +53,8 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
         if self._eyes.is_closed(urlparse_cached(request).netloc):
             msg = f"{target.host} asked us to come back later"
             raise RateLimited(msg)
+        if WHOLE in request.meta:
+            return await self._piece(request)
         if request.meta.get(PART) == MEDIA:
             return await self._media(request)
         try:
@@ -74,6 +76,16 @@ class GuardedHandler(HTTP11DownloadHandler):  # type: ignore[misc]  # Scrapy's t
         self._eyes.tally.requests += answer.requests - 1
         headers = {name: value for name, value in answer.headers.items() if name not in UNDONE}
         return Response(request.url, status=answer.status, headers=headers)
+
+    async def _piece(self, request: Request) -> Response:
+        """Download a playlist, or a segment of a film."""
+        sent = {name: request.headers.get(name) for name in ("Range", *CONDITIONS)}
+        headers = {name: value.decode("latin-1") for name, value in sent.items() if value}
+        get = partial(self._eyes.fetcher.piece, request.url, headers, request.meta[WHOLE])
+        answer = await asyncio.get_running_loop().run_in_executor(self._eyes.threads, get)
+        request.meta["download_latency"] = answer.latency_s
+        named = {name: value for name, value in answer.headers.items() if name not in UNDONE}
+        return Response(request.url, status=answer.status, headers=named, body=answer.kept or b"")
 
     def _pause_s(self, request: Request) -> float:
         """Give the seconds between two requests to the host of a request, as they are kept now."""

@@ -34,10 +34,13 @@ def _words(text: str) -> frozenset[str]:
 
 ENDINGS_OF: Final = {
     "image": _words("jpg jpeg jfif pjpeg png apng gif webp avif heic heif bmp tif tiff"),
-    "video": _words("mp4 m4v mov webm mkv avi mpg mpeg ogv 3gp wmv flv"),
+    "video": _words("mp4 m4v mov webm mkv avi mpg mpeg ogv 3gp wmv flv m3u8"),
     "audio": _words("mp3 m4a aac ogg oga opus wav flac weba aiff wma"),
 }
 """Endings by the kind of media that they promise."""
+
+PLAYLIST: Final = "m3u8"
+"""The ending of a film that is given in segments (playlists.py)."""
 
 MEDIA_ENDINGS: Final = frozenset().union(*ENDINGS_OF.values())
 """Endings that make an ordinary link a link to media."""

@@ -129,7 +129,8 @@ def _video(answer: Answer, watch: Watch) -> Step:
         *rows(found, "files"),
         *(one for list_ in rows(found, "streamingPlaylists") for one in rows(list_, "files")),
     ]
-    best = _best(files)
+    lists = [text(one, "playlistUrl") for one in rows(found, "streamingPlaylists")]
+    best = _best(files) or next((one for one in lists if one), "")
     links = [best] if best else []
     links += [f"{root}{preview}"] if preview.startswith("/") else []
     if not links:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import scrapy
 
-from crawlers.eyes import ASKED, KEPT, PART, Eyes
+from crawlers.eyes import ASKED, KEPT, PART, WHOLE, Eyes
 from crawlers.items import MediaFound
-from crawlers.links import kind_by_ending
+from crawlers.links import PLAYLIST, ending, kind_by_ending
 from crawlers.outcomes import outcome_of
+from crawlers.playlists import MOST_BYTES
 from crawlers.scratch import Met
 from crawlers.seen import LONGEST_VALIDATOR, MEDIA, UNCHANGED, key_of
+from crawlers.segments import Films
 from monitor.errors import FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from datetime import datetime
 
     from scrapy import Request
@@ -56,9 +59,10 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
         if conditions is None:
             self.eyes.tally.media_known += 1
             return
+        is_list = ending(url) == PLAYLIST
         yield scrapy.Request(
             url,
-            self.read_media,
+            self.read_playlist if is_list else self.read_media,
             headers=conditions,
             errback=self.media_failed,
             meta={
@@ -66,6 +70,7 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
                 ASKED: url,
                 "allow_offsite": True,
                 "handle_httpstatus_list": [HTTPStatus.NOT_MODIFIED],
+                **({WHOLE: MOST_BYTES} if is_list else {}),
             },
             cb_kwargs={"page_url": page_url, "title": title},
             priority=MEDIA_FIRST,
@@ -82,6 +87,28 @@ class MediaSpider(scrapy.Spider):  # type: ignore[misc]  # Scrapy's types are sk
         kept: Kept = response.meta[KEPT]
         self.eyes.tally.bytes_fetched += kept.size_bytes
         yield MediaFound(url, page_url, title, kept, **validators(response))
+
+    async def read_playlist(self, response: Response, page_url: str, title: str) -> AsyncIterator[MediaFound]:
+        """Fetch the film that a playlist names and hand it to the pipeline: pictures, and sound where apart.
+
+        A playlist that has not changed names the film that was looked at.
+        """
+        url = response.meta[ASKED]
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            self.eyes.tally.media_unchanged += 1
+            self.eyes.book.looked(url, MEDIA, UNCHANGED)
+            return
+        try:
+            async for place, kept in self._films.of(response, page_url, title):
+                self.eyes.tally.bytes_fetched += kept.size_bytes
+                first = validators(response) if place == url else {"etag": None, "last_modified": None}
+                yield MediaFound(place, page_url, title, kept, **first)
+        except Exception as exc:  # noqa: BLE001 - edge: whatever went wrong with a segment, it is noted
+            self.note(url, MEDIA, exc, page_url=page_url, title=title)
+
+    @cached_property
+    def _films(self) -> Films:
+        return Films(self.crawler, self.eyes)
 
     def media_failed(self, failure: Any) -> None:  # noqa: ANN401 - Twisted's Failure
         """Note why a file was not fetched."""
