@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from crawlers import health
+from crawlers import coverage_pulled, health
 from crawlers.health import State
-from crawlers.platforms.registry import PLATFORMS, SITE
+from crawlers.platforms.registry import SITE, kind_of, kinds
 from monitor.db import reading
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from crawlers.coverage_pulled import Pulled
     from crawlers.health import Health
 
 SITE_SEES: Final = "The pages of this site that it links to, with their pictures, films and sounds."
@@ -75,9 +76,21 @@ class Coverage(Generic[P_co]):
         self._engine, self._make, self._seeing = engine, make, seeing
 
     def places(self, now: datetime) -> list[P_co]:
-        """Give every source, by name."""
+        """Give every source, by name, then the folders of partners that are fetched by us."""
         with reading(self._engine) as session:
-            return [self._place(one, now) for one in health.every(session, now)]
+            pulled = [self._pulled(one) for one in coverage_pulled.every(session, now)]
+            return [*(self._place(one, now) for one in health.every(session, now)), *pulled]
+
+    def _pulled(self, one: Pulled) -> P_co:
+        return self._make(
+            name=one.name,
+            seeing=self._seeing(one.seeing),
+            sees=coverage_pulled.SEES,
+            blind_to=coverage_pulled.BLIND_TO,
+            looked_at=one.looked_at,
+            every_s=one.every_s,
+            lag_s=None,
+        )
 
     def _place(self, one: Health, now: datetime) -> P_co:
         sees, blind_to = words_of(one)
@@ -113,8 +126,8 @@ def words_of(one: Health) -> tuple[str, str]:
     source = one.source
     if source.kind == SITE:
         sees, blind_to = SITE_SEES, SITE_BLIND_TO
-    elif source.kind in PLATFORMS:
-        sees, blind_to = PLATFORMS[source.kind].sees, PLATFORMS[source.kind].blind_to
+    elif source.kind in kinds():
+        sees, blind_to = kind_of(source.kind).sees, kind_of(source.kind).blind_to
     else:
         sees, blind_to = "Nothing: this service cannot read this kind of place any more.", "All of it."
     left = [word for kind, word in KINDS.items() if kind not in source.collects.split(",")]

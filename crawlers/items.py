@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from monitor.intake import Kept
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFound:
-    """One media file that was fetched and kept. `url` is where a page pointed, before any redirect."""
+    """One media file that was fetched and kept. `url` is where a page pointed, before any redirect.
+
+    `seen_at` is when an archive says that it was seen; None for now.
+    """
 
     url: str
     page_url: str
@@ -19,3 +24,4 @@ class MediaFound:
     kept: Kept
     etag: str | None
     last_modified: str | None
+    seen_at: datetime | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from scrapy.exceptions import DropItem
@@ -50,9 +51,10 @@ class TakeMedia:
 
     def _submit(self, item: MediaFound) -> Submitted:
         try:
-            return submit_kept(
-                item.kept, self._eyes.origin(item.url, item.page_url, item.title), self._eyes.door
-            )
+            origin = self._eyes.origin(item.url, item.page_url, item.title)
+            if item.seen_at is not None:
+                origin = replace(origin, seen_at=item.seen_at)
+            return submit_kept(item.kept, origin, self._eyes.door)
         except OperationalError as exc:
             msg = "the database did not take the item"
             raise StorageError(msg) from exc

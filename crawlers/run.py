@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +22,9 @@ from crawlers.eyes import Eyes
 from crawlers.fetch import Fetcher, Limits
 from crawlers.journal import Journal
 from crawlers.platforms.interfaces import Terms
-from crawlers.platforms.registry import SITE, platform_of
+from crawlers.platforms.registry import SITE, WALKED, platform_of
 from crawlers.seen import LOOKED, read_book
-from crawlers.settings import scrapy_settings, user_agent
+from crawlers.settings import runs_scripts, scrapy_settings, user_agent
 from monitor.db import open_engine, reading
 from monitor.errors import LeaseLost, LikenessError, NotCollected
 from monitor.intake import Door, keep, kind_of
@@ -77,6 +78,10 @@ def crawl(settings: Settings, name: str, *, by_hand: bool = True, terms: Terms |
     try:
         with reading(engine) as session:
             source = sources.find(session, name)
+        if runs_scripts(source):
+            from crawlers import browser  # noqa: PLC0415 - only where a source says so
+
+            browser.executable()
         with held_lease(engine, f"crawl:{source.id}") as held:
             eyes = eyes_for(settings, engine, source, agent, by_hand=by_hand)
             return _crawl(engine, replace(eyes, terms=terms or Terms()), held)
@@ -163,6 +168,10 @@ def spider_of(kind: str) -> type[MediaSpider]:
         from crawlers.spiders.site import SiteSpider  # noqa: PLC0415 - importing Scrapy takes a second
 
         return SiteSpider
+    if kind in WALKED:
+        module, _, name = WALKED[kind][1].partition(":")
+        found: type[MediaSpider] = getattr(importlib.import_module(module), name)
+        return found
     platform_of(kind)
     from crawlers.spiders.platform import PlatformSpider  # noqa: PLC0415 - as above
 

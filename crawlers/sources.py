@@ -13,9 +13,11 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import col, select
 
 from crawlers.fetch_guard import PORTS, Rules, is_public, rules_of, split
+from crawlers.platforms import registry
 from crawlers.platforms.interfaces import Basis
-from crawlers.platforms.registry import PLATFORMS, SITE, platform_of
+from crawlers.platforms.registry import SITE, kind_of
 from crawlers.seen import LOOKED
+from crawlers.settings import JAVASCRIPT
 from crawlers.tables import SeenUrl, Source
 from monitor import audit
 from monitor.db import utc_now, writing
@@ -116,6 +118,7 @@ def add(engine: Engine, new: NewSource, actor: str) -> Source:
             host=split(new.url).host[:255],
             allow_http=new.allow_http,
             allow_private=new.allow_private,
+            **_opened(row),
         )
     return row
 
@@ -143,7 +146,9 @@ def edit(engine: Engine, name: str, changes: Mapping[str, Any], actor: str) -> t
             row.due_at, row.interval_s, row.failures = utc_now(), None, 0
         if changed:
             session.add(row)
-            audit.record(session, actor, "source.edit", source=name, changed=",".join(changed))
+            audit.record(
+                session, actor, "source.edit", source=name, changed=",".join(changed), **_opened(row)
+            )
     return row, changed
 
 
@@ -159,13 +164,19 @@ def options_of(row: Source) -> dict[str, str]:
     return found
 
 
+def _opened(row: Source) -> dict[str, str]:
+    """Give the path on this machine that a source reads, for the audit; most read none."""
+    path = options_of(row).get("file")
+    return {} if path is None else {"file": path}
+
+
 def kinds() -> list[str]:
     """Give the words for all kinds of sources."""
-    return sorted({SITE, *PLATFORMS})
+    return registry.kinds()
 
 
 def _basis_of(kind: str) -> str:
-    return (Basis.ROBOTS if kind == SITE else platform_of(kind).basis).value
+    return (Basis.ROBOTS if kind == SITE else kind_of(kind).basis).value
 
 
 def check(new: NewSource) -> None:
@@ -224,9 +235,9 @@ def _check_kind(new: NewSource) -> None:
         msg = f"a source has {MOST_OPTIONS} options of {LONGEST_OPTION} characters at most"
         raise ConfigError(msg)
     if new.kind != SITE:
-        platform_of(new.kind).check(new.url, new.options)
-    elif new.options:
-        msg = "a site has no options"
+        kind_of(new.kind).check(new.url, new.options)
+    elif not set(new.options.items()) <= {(JAVASCRIPT, "yes"), (JAVASCRIPT, "no")}:
+        msg = "a site has no option but javascript, which is yes or no"
         raise ConfigError(msg, hint=f"Did you mean another --kind? There are {', '.join(kinds())}.")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from crawlers import runs, sources
 from crawlers.eyes import ASKED, PART, Eyes
+from crawlers.items import MediaFound
 from crawlers.platforms.registry import SITE
 from crawlers.run import spider_of
 from crawlers.seen import LOOKED, MEDIA, SeenBook
@@ -120,10 +121,10 @@ class OnlyTheFirst:
         """Build it the way Scrapy does."""
         return cls(crawler.settings.get(TRIAL))
 
-    async def process_start(self, start: AsyncIterator[Request]) -> AsyncIterator[Request]:
+    async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Request]:
         """Let the first one pass."""
         async for request in start:
-            if self._trial.asked is None:
+            if self._trial.asked is None and not isinstance(request, MediaFound):
                 self._trial.asked = request.url
                 yield request
             else:
@@ -138,13 +139,15 @@ class OnlyTheFirst:
     ) -> AsyncIterator[Request]:
         """Write down what would be asked for."""
         async for one in result:
-            if hasattr(one, "meta"):
+            if hasattr(one, "meta") or isinstance(one, MediaFound):
                 self._write_down(one)
         return
         yield response.request  # this is what makes it a generator; nothing passes
 
-    def _write_down(self, request: Request) -> None:
-        if request.meta.get(PART) == MEDIA:
+    def _write_down(self, request: Request | MediaFound) -> None:
+        if isinstance(request, MediaFound):
+            self._trial.media.append((request.url, request.page_url, request.title))
+        elif request.meta.get(PART) == MEDIA:
             found = (request.url, request.cb_kwargs["page_url"], request.cb_kwargs["title"])
             self._trial.media.append(found)
         else:

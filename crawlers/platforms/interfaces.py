@@ -161,8 +161,8 @@ class Step:
 
 
 @runtime_checkable
-class Platform(Protocol):
-    """One kind of source. Modules are stateless; everything they know is in Watch and Answer."""
+class Kind(Protocol):
+    """What is said of one kind of source, however it is walked."""
 
     @property
     def kind(self) -> str:
@@ -182,6 +182,11 @@ class Platform(Protocol):
 
     def check(self, url: str, options: Mapping[str, str]) -> None:
         """Raise ConfigError, with a hint, where address or options will not do."""
+
+
+@runtime_checkable
+class Platform(Kind, Protocol):
+    """One kind of source. Modules are stateless; everything they know is in Watch and Answer."""
 
     def begin(self, watch: Watch) -> Iterable[Ask]:
         """Give the first things to ask for, from the cursors on."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from crawlers.platforms.bluesky import Bluesky
+from crawlers.platforms.commoncrawl import CommonCrawl
 from crawlers.platforms.imageboard import Imageboard
+from crawlers.platforms.jetstream import Jetstream
 from crawlers.platforms.mastodon import Mastodon
 from crawlers.platforms.mediawiki import COMMONS, MediaWiki
 from crawlers.platforms.peertube import PeerTube
 from crawlers.platforms.reddit import Reddit
 from crawlers.platforms.telegram import Telegram
+from crawlers.platforms.warc import Warc
 from crawlers.platforms.wordpress import WordPress
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crawlers.platforms.interfaces import Platform
+    from crawlers.platforms.interfaces import Kind, Platform
 
 SITE: Final = "site"
 """Web sites, feeds and sitemaps: read by spiders/site.py, which follows links instead of an API."""
@@ -26,6 +29,7 @@ PLATFORMS: Final[dict[str, Platform]] = {
         COMMONS,
         Bluesky(),
         Imageboard(),
+        Jetstream(),
         Mastodon(),
         MediaWiki(),
         PeerTube(),
@@ -35,10 +39,26 @@ PLATFORMS: Final[dict[str, Platform]] = {
     )
 }
 
+WALKED: Final[dict[str, tuple[Kind, str]]] = {
+    "commoncrawl": (CommonCrawl(), "crawlers.spiders.commoncrawl:CommonCrawlSpider"),
+    "warc": (Warc(), "crawlers.spiders.archive:ArchiveSpider"),
+}
+"""Kinds with a walk of their own, and where it is: they are not read page by page."""
+
+
+def kinds() -> list[str]:
+    """Give the words for all kinds of sources."""
+    return sorted({SITE, *PLATFORMS, *WALKED})
+
+
+def kind_of(word: str) -> Kind:
+    """Give what is said of a kind. Raises ConfigError naming all kinds."""
+    return WALKED[word][0] if word in WALKED else platform_of(word)
+
 
 def platform_of(kind: str) -> Platform:
     """Give the module of a kind. Raises ConfigError naming all kinds."""
     if kind not in PLATFORMS:
         msg = f"there is no kind of source called {kind[:40]!r}"
-        raise ConfigError(msg, hint=f"The kinds are {', '.join(sorted([SITE, *PLATFORMS]))}.")
+        raise ConfigError(msg, hint=f"The kinds are {', '.join(kinds())}.")
     return PLATFORMS[kind]
