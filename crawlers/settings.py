@@ -6,16 +6,21 @@ run code. Each of these is turned round here.
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from crawlers.fetch_guard import MAX_REDIRECTS
+from crawlers.platforms.registry import SITE
 from crawlers.resolver import RULES_SETTING
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from crawlers.fetch_guard import Rules
     from crawlers.tables import Source
+
+JAVASCRIPT: Final = "javascript"
+"""The option of a site whose pages are read after their scripts have run: yes or no."""
 
 PAGE_BYTES: Final = 8 * 2**20
 """Largest page, feed or sitemap read, after decompression."""
@@ -37,7 +42,15 @@ def user_agent(contact: str) -> str:
 
 def scrapy_settings(source: Source, rules: Rules, agent: str) -> dict[str, Any]:
     """Give all settings that differ from Scrapy's own."""
-    return _manners(source, agent) | _caps() | _parts(rules) | _nothing_else()
+    found = _manners(source, agent) | _caps() | _parts(rules) | _nothing_else()
+    if runs_scripts(source):
+        found["DOWNLOADER_MIDDLEWARES"]["crawlers.browser.Rendered"] = 580  # after a packed body was unpacked
+    return found
+
+
+def runs_scripts(source: Source) -> bool:
+    """Say whether the pages of a source are read after their scripts have run."""
+    return source.kind == SITE and json.loads(source.options).get(JAVASCRIPT) == "yes"
 
 
 def _manners(source: Source, agent: str) -> dict[str, Any]:
