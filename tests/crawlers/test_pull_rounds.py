@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,10 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlmodel import select
 
-from crawlers import lease, schedule
+from crawlers import lease, pulls, schedule
 from crawlers.children import Crawls
+from crawlers.coverage import Coverage
 from monitor.db import reading, utc_now, writing
-from monitor.errors import FetchFailed
+from monitor.errors import FetchFailed, LikenessError
 from monitor.partners import feeds, places, pull_times
 from monitor.partners.feeds import NewFeed
 from monitor.partners.places import Place
@@ -28,6 +33,7 @@ from tests.monitor.partners import servers
 from tests.monitor.partners.partner import png
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -43,6 +49,33 @@ def add(engine: Engine, keys: KeyEncryptionKeys, place: Place, name: str = "arch
     with writing(engine) as session:
         places.seal(session, keys, feeds.find(session, name), place)
     return row.id
+
+
+@contextmanager
+def says(garbage: bytes) -> Iterator[int]:
+    """Answer whoever connects with the same bytes, and hang up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            with sock, contextlib.suppress(OSError):
+                sock.settimeout(1)
+                if not garbage.startswith((b"SSH", b"HTTP/1.1 400")):
+                    sock.recv(65_536)
+                sock.sendall(garbage)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
 
 
 def row_of(engine: Engine, feed_id: str) -> Feed:
@@ -147,6 +180,51 @@ def test_what_fails_is_asked_less_and_less_often_and_a_good_round_ends_that(
     pull_times.note(engine, feed_id, Pulled(seen=3, is_whole=True))
     assert pull_times.wait_of(row_of(engine, feed_id)) == timedelta(seconds=900)
     assert json.loads(row_of(engine, feed_id).pull_said)["code"] == ""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "garbage"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 7\r\n\r\n<html>?"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n<ListBucketResult><Contents><Key>a</Key>"),
+        ("http", b"\x00\xff\r\n\r\n"),
+        ("sftp", b"SSH-2.0-x\r\n\x00\x00\x00\x05\xff\xff\xff\xff\xff"),
+        ("sftp", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    ],
+)
+def test_a_place_that_answers_garbage_is_a_failure_of_the_feed_and_no_crash(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path, scheme: str, garbage: bytes
+) -> None:
+    ensure_service_keys(sqlite_engine, keys)
+    with says(garbage) as port:
+        way = "s3" if scheme == "http" else "sftp"
+        place = Place(way, f"{scheme}://127.0.0.1:{port}", "watch", "secret", bucket="b", allow_private=True)
+        if way == "sftp":
+            place = replace(place, host_key="ssh-ed25519 AAAA")
+        feed_id = add(sqlite_engine, keys, place)
+        with pytest.raises(LikenessError) as caught:
+            pulls.pull(Settings(home=tmp_path), sqlite_engine, "archive", place)
+    row = row_of(sqlite_engine, feed_id)
+    said = pull_times.said_of(row)
+    assert said is not None
+    assert (said.code, row.pull_failures) == (caught.value.code, 1)
+
+
+def test_the_map_says_what_of_a_partners_folder_is_not_seen(engine: Engine, keys: KeyEncryptionKeys) -> None:
+    feed_id = add(engine, keys, NOWHERE)
+    feeds.add(engine, NewFeed("pushes", "Another", "desk@example.org"), ACTOR)
+    book = Coverage[dict[str, object]](engine, dict)
+    now = utc_now()
+    [place] = book.places(now)
+    assert (place["name"], place["seeing"]) == ("An Agency (its own folder)", "not_yet")
+    assert "before you gave us your samples" in str(place["blind_to"])
+    pull_times.note(engine, feed_id, Pulled(is_whole=True))
+    assert [one["seeing"] for one in book.places(now)] == ["seen"]
+    assert [one["seeing"] for one in book.places(now + timedelta(days=1))] == ["not_now"]
+    pull_times.note(engine, feed_id, Pulled(), FetchFailed("no answer"))
+    assert [one["seeing"] for one in book.places(now)] == ["not_now"]
+    feeds.set_enabled(engine, "archive", ACTOR, enabled=False)
+    assert [one["seeing"] for one in book.places(now)] == ["paused"]
 
 
 def test_a_feed_that_is_fetched_by_hand_is_left_alone(
