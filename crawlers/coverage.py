@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from crawlers import coverage_pulled, health
 from crawlers.health import State
-from crawlers.platforms.registry import PLATFORMS, SITE
+from crawlers.platforms.registry import SITE, kind_of, kinds
 from monitor.db import reading
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def words_of(one: Health) -> tuple[str, str]:
     source = one.source
     if source.kind == SITE:
         sees, blind_to = SITE_SEES, SITE_BLIND_TO
-    elif source.kind in PLATFORMS:
-        sees, blind_to = PLATFORMS[source.kind].sees, PLATFORMS[source.kind].blind_to
+    elif source.kind in kinds():
+        sees, blind_to = kind_of(source.kind).sees, kind_of(source.kind).blind_to
     else:
         sees, blind_to = "Nothing: this service cannot read this kind of place any more.", "All of it."
     left = [word for kind, word in KINDS.items() if kind not in source.collects.split(",")]
