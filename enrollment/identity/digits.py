@@ -86,8 +86,24 @@ LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType({one.code: one for o
 FALLBACK: Final = "en"
 """The language of a challenge where the person's own is none of these."""
 
+_ASKED_FOR: Final = re.compile(r"\s*([A-Za-z]{2})(?:-[\w-]+)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*")
+"""One language of an Accept-Language header (RFC 9110, 12.5.4), and how much it is wanted."""
+
+LONGEST_HEADER: Final = 500
+
 _APOSTROPHES: Final = str.maketrans("", "", "'’ʼ`´")
 _TOKEN: Final = re.compile(r"\d+|[^\W\d_]+")
+
+
+def preferred(accept_language: str) -> str:
+    """Give the language of a challenge that a browser asks for most; FALLBACK where it names none of them."""
+    wanted: list[tuple[float, str]] = []
+    for part in accept_language[:LONGEST_HEADER].split(","):
+        match = _ASKED_FOR.fullmatch(part)
+        if match is not None and match[1].lower() in LANGUAGES:
+            wanted.append((float(match[2] or 1), match[1].lower()))
+    most = max(wanted, key=lambda one: one[0], default=(0.0, ""))
+    return most[1] if most[0] > 0 else FALLBACK
 
 
 def digits_of(transcript: str, language: str) -> str:

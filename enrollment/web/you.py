@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Form, Request, Response
 
 from enrollment.age import declared_age
-from enrollment.identity.digits import FALLBACK, LANGUAGES
+from enrollment.identity.digits import FALLBACK, LANGUAGES, preferred
 from enrollment.names import LONGEST, checked_name
 from enrollment.standing import Standing
 from enrollment.steps import Step
@@ -52,7 +52,8 @@ class YouPages:
         with reading(self._frame.engine) as session:
             profile = profile_of(session, self._frame.keks, person.subject_id)
             account = session.get(Account, person.subject_id)
-        language = account.language if account is not None else ""
+        known = account.language if account is not None else ""
+        language = known or preferred(request.headers.get("accept-language", ""))
         return self._page(person, (profile.name, profile.born, language))
 
     def take(

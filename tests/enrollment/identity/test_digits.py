@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enrollment.identity.digits import LANGUAGES, digits_of, distance
+from enrollment.identity.digits import LANGUAGES, digits_of, distance, preferred
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
@@ -73,3 +73,22 @@ def test_distance_counts_changes() -> None:
     assert distance("315072", "315972") == 1
     assert distance("315072", "3150722") == 1
     assert distance("315072", "") == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("zh-Hans-CN, ja;q=0.9, fr-CA;q=0.7, en;q=0.3", "fr"),
+        ("en;q=0.2, RU;q=0.8", "ru"),
+        ("it;q=0, en", "en"),
+        ("it;q=0", "en"),
+        ("zh", "en"),
+        ("*", "en"),
+        ("", "en"),
+        ("de;q=1.1.1, , ;;;, q=", "en"),
+        ("x" * 10_000 + ",de", "en"),
+    ],
+)
+def test_the_language_is_the_one_that_a_browser_asks_for_most(asked: str, given: str) -> None:
+    assert preferred(asked) == given
