@@ -183,7 +183,7 @@ def _track(data: memoryview, trak: Box) -> Track | None:
     kept[b"stsd"] = _kept(data, _need(table, b"stsd"))
     if any(entry.name in LOCKED for entry in boxes(kept[b"stsd"], DESCRIPTIONS)):
         _refuse("the film is encrypted")
-    tables = {
+    tables: dict[bytes, memoryview] = {
         name: data[table[name].start + 4 : table[name].end]
         for name in (b"stts", b"ctts", b"stss", b"stsc", b"stsz", b"stco", b"co64")
         if name in table
