@@ -5,6 +5,8 @@ from __future__ import annotations
 import http
 import io
 import re
+import subprocess
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,13 @@ from crawlers.fetch import Fetcher, Limits
 from crawlers.fetch_guard import rules_of
 from monitor.errors import FetchTooLarge, LikenessError, Unreadable
 from tests.crawlers.films import film, shade_at
+from tests.crawlers.test_fetch_large import MATROSKA, ONE_FETCH
 from tests.crawlers.web import Site, site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from http.server import BaseHTTPRequestHandler
+    from pathlib import Path
 
 Sounds = dict[float, float]
 
@@ -179,3 +183,13 @@ def test_an_encrypted_or_fragmented_film_is_left_to_its_first_megabytes() -> Non
         place = whole.rindex(b"moov")
         with pytest.raises(Unreadable):
             excerpt_of(whole[:place] + whole[place:].replace(old, new, 1))
+
+
+def test_an_early_look_takes_no_more_memory_than_a_fetch(web: Site, tmp_path: Path) -> None:
+    web.answer("/film.mp4", parts_of(long_film(is_front=False), []))
+    web.answer("/small", parts_of(MATROSKA + bytes(2**20), []))
+    program = ONE_FETCH.replace('"/film"', '"/film.mp4"')
+    command = [sys.executable, "-c", program, web.url, str(tmp_path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.split()
+    assert int(said[0]) == len(long_film(is_front=False))
+    assert float(said[2]) < 16
