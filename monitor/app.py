@@ -164,6 +164,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _unusable)
     app.add_exception_handler(Exception, _unknown)
+    app.include_router(partners.router())  # first: routes are tried in turn, and these are asked most
     app.mount("/static", StaticFiles(directory=str(importlib.resources.files("monitor") / "web" / "static")))
     if settings.operator_token is not None and settings.operator_token.get_secret_value():
         operators = OperatorPages(engine, settings)
@@ -192,7 +193,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(sightings.router())
     for router in routers(frame):
         app.include_router(router)
-    app.include_router(partners.router())
     home = _home(is_open=settings.enrolment == "open")
     app.add_api_route("/", home, response_class=HTMLResponse, include_in_schema=False)
     _add_health(app, settings, engine, keks)

@@ -47,7 +47,8 @@ class BlobStore:
         path = self._path(blob_id)
         temporary = path.with_name(f"{_TEMPORARY}{blob_id}")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.parent.exists():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _written_whole(temporary) as write:
                 for piece in pieces:
                     write(piece)

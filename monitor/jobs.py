@@ -24,7 +24,7 @@ from monitor.learning import learn_due
 from monitor.ledger import open_ledger
 from monitor.ml.warm import warm
 from monitor.partners import uploads
-from monitor.partners.arriving import enter_due_quietly
+from monitor.partners.arriving import enter_due
 from monitor.partners.tables import FeedUpload
 from monitor.renewing import ACTOR, Renewal, Step
 from monitor.tables import BlobRow, MediaItem
@@ -90,7 +90,6 @@ def _watch(
     """Watch with the pack in force until told to stop; say whether another line-up of packs is due."""
     with build_tools(settings, engine) as tools:
         warm(tools.pack, settings.threads)
-        enter_due_quietly(engine, tools.blobs, tools.opener)
         keep_for = timedelta(days=settings.lookalike_days)
         renewal = renewal_of(settings, engine, tools.keks, tools.decoder)
         turn = _Turn(settings, engine, renewal, stop)
@@ -98,6 +97,7 @@ def _watch(
         side = threading.Thread(target=rounds.keep_going, name="rounds")
         closing = threading.Event()
         desk = threading.Thread(target=desk_of(settings, tools), args=(closing,), name="desk")
+        rounds.take_over_now()
         side.start()
         desk.start()
         try:
@@ -238,7 +238,7 @@ class _Rounds:
         self._draw_balance()
         while not self._stopping.wait(TELL_EVERY_S):
             self._tell_now()
-            enter_due_quietly(self._tools.engine, self._tools.blobs, self._tools.opener)
+            self.take_over_now()
             self._learn_now()
             self._turn_now()
             self._tools.dial.tick()
@@ -262,6 +262,15 @@ class _Rounds:
             log.warning("could_not_tell", error=getattr(exc, "code", type(exc).__name__))
         except Exception:  # edge: telling must never end the watching, and is tried again
             log.exception("telling_failed")
+
+    def take_over_now(self) -> None:
+        """Take over large files that came whole, so that they are looked at like everything else."""
+        try:
+            enter_due(self._tools.engine, self._tools.blobs, self._tools.opener)
+        except (LikenessError, SQLAlchemyError) as exc:
+            log.warning("uploads_not_taken_over", error=getattr(exc, "code", type(exc).__name__))
+        except Exception:  # edge: nor must taking over
+            log.exception("taking_over_failed")
 
     def _learn_now(self) -> None:
         try:

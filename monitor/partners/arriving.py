@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select, update
 
-from monitor import log as logs
 from monitor import sealed_media
 from monitor.db import reading, utc_now, writing
 from monitor.errors import BlobMissing, DigestDiffers, LikenessError, StorageError
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 REFUSED: Final = "refused"
 
-log = logs.get(__name__)
-
 
 def enter_due(engine: Engine, blobs: BlobStore, opener: IntakeOpener) -> int:
     """Take over what came whole; give how much that was. Any number of workers may do it at once.
@@ -46,14 +42,6 @@ def enter_due(engine: Engine, blobs: BlobStore, opener: IntakeOpener) -> int:
         whole = (col(FeedUpload.offset) == FeedUpload.size_bytes, col(FeedUpload.blob_id).is_not(None))
         due = session.exec(select(FeedUpload).where(*whole)).all()
     return sum(_enter(engine, blobs, opener, row) for row in due)
-
-
-def enter_due_quietly(engine: Engine, blobs: BlobStore, opener: IntakeOpener) -> None:
-    """Do `enter_due`; a failing disk or database is only logged."""
-    try:
-        enter_due(engine, blobs, opener)
-    except (StorageError, SQLAlchemyError) as exc:
-        log.warning("uploads_not_taken_over", error=getattr(exc, "code", type(exc).__name__))
 
 
 def _enter(engine: Engine, blobs: BlobStore, opener: IntakeOpener, row: FeedUpload) -> bool:
