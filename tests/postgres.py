@@ -81,7 +81,7 @@ class PostgresServer:
         self._execute(f'CREATE DATABASE "{database}"')
 
     def create_from(self, template: str) -> str:
-        """Make a copy of a database and give its name; its files are copied: half the time of a logged copy."""
+        """Make a copy of a database and give its name; file by file, in half a logged copy's time."""
         name = f"test_{next(self._numbers)}"
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return name

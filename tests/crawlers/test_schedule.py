@@ -198,7 +198,7 @@ def test_one_holder_at_a_time_and_the_dead_hold_nothing(engine: Engine) -> None:
     assert lease.take(engine, "one", here)  # its process is gone: no need to wait for the time to pass
 
 
-class EndedWhileItStarts(BaseExecutor):  # type: ignore[misc] - APScheduler has no types
+class EndedWhileItStarts(BaseExecutor):
     """Starts a job only when another thread has told the scheduler to end."""
 
     def __init__(self) -> None:

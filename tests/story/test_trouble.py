@@ -189,6 +189,23 @@ def test_five_hundred_faces_are_all_looked_at(watch: Watch, data: Path, hers: Pi
     assert outcome.faces_seen > 400
 
 
+def test_somebody_sealed_before_an_item_was_taken_is_found_though_nobody_looked_since(
+    watch: Watch, hers: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No follower runs beside this crew, and the gallery is not stale: only taking the item makes it look."""
+    watch.tools.gallery.stop()
+    monkeypatch.setattr(gallery, "STALE_AFTER_S", 3600)
+    watch.tools.gallery.follow()
+    with monkeypatch.context() as unseen:
+        unseen.setattr(watch.tools.gallery, "follow", lambda: None)
+        watch.enrol("s1", people.jpeg(hers[0]))
+    watch.submit(people.jpeg(hers[1]))
+
+    (outcome,) = watch.work()
+
+    assert [view.subject_id for view in watch.views(outcome)] == ["s1"]
+
+
 def test_silence_and_stillness_are_nobody(watch: Watch) -> None:
     outcome = watch.look(media.mp4())
     assert (outcome.state, outcome.faces_seen, outcome.turns_seen) == ("done", 0, 0)
