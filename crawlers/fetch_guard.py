@@ -106,6 +106,12 @@ def split(url: str) -> Target:
     return Target(scheme, host, PORTS[scheme] if port is None else port)
 
 
+def as_fetched(url: str) -> str:
+    """Give the address of a websocket as that of the request that opens it: wss is https, ws is http."""
+    scheme, colon, rest = url.partition("://")
+    return {"wss": "https", "ws": "http"}.get(scheme.lower(), scheme) + colon + rest
+
+
 def check_url(url: str, rules: Rules) -> Target:
     """Check scheme and port of a URL. Raises FetchRefused."""
     target = split(url)
