@@ -124,7 +124,8 @@ class OnlyTheFirst:
     async def process_start(self, start: AsyncIterator[Any]) -> AsyncIterator[Request]:
         """Let the first one pass."""
         async for request in start:
-            if self._trial.asked is None and not isinstance(request, MediaFound):
+            is_file = isinstance(request, MediaFound) or request.meta.get(PART) == MEDIA
+            if self._trial.asked is None and not is_file:
                 self._trial.asked = request.url
                 yield request
             else:

@@ -9,6 +9,7 @@ from crawlers.platforms.commoncrawl import CommonCrawl
 from crawlers.platforms.imageboard import Imageboard
 from crawlers.platforms.jetstream import Jetstream
 from crawlers.platforms.mastodon import Mastodon
+from crawlers.platforms.media_site import MediaSite
 from crawlers.platforms.mediawiki import COMMONS, MediaWiki
 from crawlers.platforms.peertube import PeerTube
 from crawlers.platforms.reddit import Reddit
@@ -29,7 +30,6 @@ PLATFORMS: Final[dict[str, Platform]] = {
         COMMONS,
         Bluesky(),
         Imageboard(),
-        Jetstream(),
         Mastodon(),
         MediaWiki(),
         PeerTube(),
@@ -40,10 +40,16 @@ PLATFORMS: Final[dict[str, Platform]] = {
 }
 
 WALKED: Final[dict[str, tuple[Kind, str]]] = {
+    "jetstream": (Jetstream(), "crawlers.spiders.stream:StreamSpider"),
     "commoncrawl": (CommonCrawl(), "crawlers.spiders.commoncrawl:CommonCrawlSpider"),
+    "media_site": (MediaSite(), "crawlers.spiders.media_site:MediaSiteSpider"),
     "warc": (Warc(), "crawlers.spiders.archive:ArchiveSpider"),
 }
 """Kinds with a walk of their own, and where it is: they are not read page by page."""
+
+
+STREAMS: Final = frozenset({"jetstream"})
+"""Kinds that are read as things happen: a run that ended is followed by the next at once."""
 
 
 def kinds() -> list[str]:
