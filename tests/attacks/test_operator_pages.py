@@ -38,7 +38,7 @@ def visiting(home: Path, token: str | None) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    """Give a web process with a token, one for all who knock: nobody here leaves a trace in it."""
+    """Give a web process with a token, one for all who knock: its pages change nothing."""
     with visiting(tmp_path_factory.mktemp("served") / "home", TOKEN) as visitor:
         yield visitor
 
