@@ -1,8 +1,8 @@
 """`python -m crawlers.extracting NAME...`: yt-dlp reads pages into addresses of files. A process of its own.
 
 It reaches nothing: every request is a line on standard output, answered by the crawl on standard input
-(spiders/media_site.py), and an audit hook refuses sockets, programs and files. It runs strangers' pages through
-code that follows them closely, so the crawl ends it where it takes too long. It knows no secret and no database.
+(spiders/media_site.py), and an audit hook refuses sockets, programs and files. Strangers' pages can
+keep it busy for ever, so the crawl ends it where it takes too long. It knows no secret and no database.
 
 A line in: {"url", "flat"}. Lines out: {"ask": {url, method, headers, body}}, answered by {"status", "url",
 "headers", "body"} or {"failed"}; at last {"info"} or {"error", "kind"}.
@@ -95,7 +95,7 @@ def _plain(found: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
 
 def _downloader(names: list[str], line: Line) -> Any:  # noqa: ANN401 - as above
     from yt_dlp import YoutubeDL, globals  # noqa: A004, PLC0415 - heavy, and its own name
-    from yt_dlp.networking.common import RequestDirector
+    from yt_dlp.networking.common import RequestDirector  # noqa: PLC0415 - as above
 
     globals.plugin_dirs.value = []
     globals.all_plugins_loaded.value = True  # so that none is loaded

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MediaFound:
-    """One media file that was fetched and kept. `url` is where a page pointed, before any redirect.
-
-    `seen_at` is when an archive says that it was seen; None for now.
-    """
+    """One media file that was fetched and kept. `url` is where a page pointed, before any redirect."""
 
     url: str
     page_url: str
@@ -24,4 +21,10 @@ class MediaFound:
     kept: Kept
     etag: str | None
     last_modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived(MediaFound):
+    """One that was found in an archive, which says when it was seen; None where it does not."""
+
     seen_at: datetime | None = None

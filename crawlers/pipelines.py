@@ -11,6 +11,7 @@ from scrapy.exceptions import DropItem
 from sqlalchemy.exc import OperationalError
 
 from crawlers.eyes import Eyes
+from crawlers.items import Archived
 from crawlers.seen import MEDIA, TAKEN
 from monitor.errors import LikenessError, StorageError
 from monitor.intake import submit_kept
@@ -52,7 +53,7 @@ class TakeMedia:
     def _submit(self, item: MediaFound) -> Submitted:
         try:
             origin = self._eyes.origin(item.url, item.page_url, item.title)
-            if item.seen_at is not None:
+            if isinstance(item, Archived) and item.seen_at is not None:
                 origin = replace(origin, seen_at=item.seen_at)
             return submit_kept(item.kept, origin, self._eyes.door)
         except OperationalError as exc:

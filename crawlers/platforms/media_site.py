@@ -23,13 +23,25 @@ GOOD_ENOUGH: Final = 720
 LIVE: Final = frozenset({"is_live", "is_upcoming", "post_live"})
 
 CODES: Final = (
-    ("media_live", re.compile(r"\blive event|\blive stream|not currently live|offline|premieres in", re.I)),
-    ("media_locked", re.compile(r"\bDRM\b", re.I)),
-    ("media_age", re.compile(r"\bage[- ]|confirm your age|mature", re.I)),
-    ("media_geo", re.compile(r"your (country|location)|geo.?restrict|in your region", re.I)),
-    ("media_private", re.compile(r"private|log ?in|sign in|registered users|members|password|paid", re.I)),
-    ("media_removed", re.compile(r"removed|deleted|unavailable|not available|no longer|404|410", re.I)),
-    ("media_unsupported", re.compile(r"unsupported url|no suitable extractor|no video formats", re.I)),
+    (
+        "media_live",
+        re.compile(r"\blive event|\blive stream|not currently live|offline|premieres in", re.IGNORECASE),
+    ),
+    ("media_locked", re.compile(r"\bDRM\b", re.IGNORECASE)),
+    ("media_age", re.compile(r"\bage[- ]|confirm your age|mature", re.IGNORECASE)),
+    ("media_geo", re.compile(r"your (country|location)|geo.?restrict|in your region", re.IGNORECASE)),
+    (
+        "media_private",
+        re.compile(r"private|log ?in|sign in|registered users|members|password|paid", re.IGNORECASE),
+    ),
+    (
+        "media_removed",
+        re.compile(r"removed|deleted|unavailable|not available|no longer|404|410", re.IGNORECASE),
+    ),
+    (
+        "media_unsupported",
+        re.compile(r"unsupported url|no suitable extractor|no video formats", re.IGNORECASE),
+    ),
 )
 """What sites say of what cannot be had. The first that fits counts; the rest is `media_extractor`."""
 
@@ -60,9 +72,7 @@ class MediaSite:
         names = names_of(options)
         if not names:
             msg = "extractors are the names of those that may be used, with commas"
-            raise ConfigError(
-                msg, hint="For instance --option extractors=vimeo,peertube. yt-dlp lists its names."
-            )
+            raise ConfigError(msg, hint="For instance --option extractors=vimeo,peertube")
         if find_spec("yt_dlp") is None:
             msg = "this kind of source needs yt-dlp, which is not installed"
             raise ConfigError(msg, hint="pip install 'likeness-watch[downloads]'")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import time
 from collections import Counter
@@ -26,7 +27,7 @@ from crawlers import links
 from crawlers.archive_source import ARCHIVE, Opened, use_archives
 from crawlers.archives import Archive
 from crawlers.eyes import ASKED, KEPT, PART
-from crawlers.items import MediaFound
+from crawlers.items import Archived, MediaFound
 from crawlers.links import kind_by_ending
 from crawlers.outcomes import WRONG_DATE, outcome_of
 from crawlers.run import _collected
@@ -178,7 +179,7 @@ class ArchiveSpider(MediaSpider):
         place = Place.read(self.eyes.book.cursors.known.get(TAG))
         try:
             with path.open("rb") as file:
-                size = path.stat().st_size
+                size = os.fstat(file.fileno()).st_size
                 place = replace(place, at=place.at if place.at <= size else 0)
                 file.seek(place.at)
                 pieces = iter(partial(file.read, 64 * 1024), b"")
@@ -187,7 +188,9 @@ class ArchiveSpider(MediaSpider):
         except OSError as exc:
             self.note(self.eyes.source.url, PAGE, FetchFailed(f"the file cannot be read: {exc.strerror}"))
 
-    async def _read(self, archive: Archive, place: Place, opened: Opened | None) -> AsyncIterator[Any]:
+    async def _read(  # noqa: C901 - one loop, told in order
+        self, archive: Archive, place: Place, opened: Opened | None
+    ) -> AsyncIterator[Any]:
         """Read slice after slice; keep the place behind each once all of it was put in."""
         url, broken = self.eyes.source.url, 0
         self.eyes.tally.pages += 1
@@ -318,7 +321,7 @@ class ArchiveSpider(MediaSpider):
         if date is not None and not EARLIEST <= date <= now + AHEAD:
             got.dropped[WRONG_DATE] += 1
             date = None
-        got.found.append(MediaFound(record.uri, record.uri, "", kept, None, None, date))
+        got.found.append(Archived(record.uri, record.uri, "", kept, None, None, date))
 
     def _links(self, record: Record, first: bytes, come: Iterator[bytes], got: Slice) -> None:
         """Read the links of an archived page: its media are asked for from the web of today."""

@@ -222,7 +222,7 @@ class CommonCrawlSpider(ArchiveSpider):
             dont_filter=True,
         )
 
-    async def read_answer(self, response: Response) -> AsyncIterator[Any]:
+    async def read_answer(self, response: Response) -> AsyncIterator[Any]:  # noqa: C901 - each way out of it is one
         """Wait where we are asked to; otherwise read what came."""
         read, told, headers, tries = response.meta["read"]
         source_url = self.eyes.source.url

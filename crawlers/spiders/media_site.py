@@ -1,7 +1,7 @@
 """Reads pages with yt-dlp, in a child process that can reach nothing (crawlers/extracting.py).
 
-Each request that it wants to make comes here and goes out as any page does: robots.txt, pace, guard, caps, and
-our own name. What it finds are addresses; our own fetcher fetches them. A page that was read is not read again.
+Each request that it wants to make comes here and goes out as any page does: robots.txt, pace, guard, caps,
+and our own name. What it finds are addresses; our own fetcher fetches them. A page is read once.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class MediaSiteSpider(MediaSpider):
             check_url(url, self.eyes.rules)
             if method not in METHODS:
                 msg = f"{method[:10]} is not sent"
-                raise FetchRefused(msg)
+                raise FetchRefused(msg)  # noqa: TRY301 - told like all others
             body = base64.b64decode(text(ask, "body"))
             request = scrapy.Request(
                 url, method=method, headers=headers, body=body, meta=meta, callback=NO_CALLBACK
@@ -229,7 +229,7 @@ class MediaSiteSpider(MediaSpider):
 
 
 def _exchange(child: subprocess.Popen[bytes], said: dict[str, Any]) -> dict[str, Any]:
-    """Say one thing to the child and give what it says. Raises FetchTimeout where it was ended. In a thread."""
+    """Say one thing to the child and give what it says; in a thread. Raises FetchTimeout."""
     try:
         if child.stdin is None or child.stdout is None:
             raise BrokenPipeError

@@ -86,7 +86,8 @@ def test_robots_txt_is_obeyed_and_an_extractor_that_was_not_named_is_not_used(
     ],
 )
 def test_what_runs_in_the_child_can_reach_nothing(attempt: str) -> None:
-    code = f"import sys, os, socket, subprocess\nfrom crawlers import extracting\nsys.addaudithook(extracting._refuse)\n{attempt}"
+    begin = "import sys, os, socket, subprocess\nfrom crawlers import extracting\n"
+    code = f"{begin}sys.addaudithook(extracting._refuse)\n{attempt}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "PermissionError" in done.stderr
 

@@ -36,9 +36,8 @@ def pieces(data: bytes, length: int = 1000) -> Iterator[bytes]:
 def noisy(count: int, *, packed: bool = True) -> Written:
     made = Written(packed=packed)
     for number in range(count):
-        made.add(
-            f"http://e.example/{number}", random.Random(number).randbytes(30_000), chunked=number % 2 == 1
-        )  # noqa: S311 - bytes that do not pack
+        body = random.Random(number).randbytes(30_000)  # noqa: S311 - bytes that do not pack
+        made.add(f"http://e.example/{number}", body, chunked=number % 2 == 1)
     return made
 
 
