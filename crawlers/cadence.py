@@ -13,12 +13,14 @@ failure says nothing about how often it changes.
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from crawlers import runs
+from crawlers.platforms.registry import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,8 @@ def next_look(row: Source, run: CrawlRun, now: datetime, draw: Draw = random) ->
         # between half and all of it: "equal jitter" of Brooker, Exponential Backoff And Jitter (AWS, 2015)
         wait_s = backoff_s(row.cadence_s, failures) * (0.5 + 0.5 * draw())
         return Next(now + timedelta(seconds=wait_s), interval_of(row), failures)
+    if row.kind in STREAMS and json.loads(row.options).get("stream_s") != "0":
+        return Next(now + timedelta(seconds=REST_S), row.cadence_s, 0)
     found = run.media_taken + run.media_copies > 0
     if run.state != runs.FINISHED and not found:
         interval = interval_of(row)

@@ -43,6 +43,9 @@ SEEING: Final = {
 
 KINDS: Final = {"image": "pictures", "video": "films", "audio": "sounds"}
 
+STREAM_GAP: Final = "stream_gap"
+"""As in outcomes.py, which imports Scrapy."""
+
 P_co = TypeVar("P_co", covariant=True)
 
 
@@ -133,6 +136,8 @@ def words_of(one: Health) -> tuple[str, str]:
     left = [word for kind, word in KINDS.items() if kind not in source.collects.split(",")]
     if left:
         blind_to += f" Its {' and '.join(left)} are not taken."
+    if one.errors[STREAM_GAP]:
+        blind_to += " We were away for longer than it keeps its posts, and those of that time are missing."
     if one.by_robots and one.state is State.WORKING:
         blind_to += " Some of its addresses ask programs not to look, and we keep to that."
     return sees, blind_to

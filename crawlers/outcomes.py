@@ -35,6 +35,15 @@ FULL: Final = "max_pages"
 WRONG_DATE: Final = "wrong_date"
 """A post from the future, from before the web, or of no time zone."""
 
+GARBAGE: Final = "stream_garbage"
+"""A message of a stream that is not in its documented shape; the stream goes on."""
+
+STREAM_CUT: Final = "stream_cut"
+"""A stream was cut and was read on from its cursor: nothing is missing."""
+
+STREAM_GAP: Final = "stream_gap"
+"""We were away for longer than a stream's server keeps what it sent: what came at first is missing."""
+
 READER_FAULT: Final = "reader_fault"
 """A fault of ours in reading an answer."""
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import col, select
 
-from crawlers.fetch_guard import PORTS, Rules, is_public, rules_of, split
+from crawlers.fetch_guard import PORTS, Rules, as_fetched, is_public, rules_of, split
 from crawlers.platforms import registry
 from crawlers.platforms.interfaces import Basis
-from crawlers.platforms.registry import SITE, kind_of
+from crawlers.platforms.registry import SITE, STREAMS, kind_of
 from crawlers.seen import LOOKED
 from crawlers.settings import JAVASCRIPT
 from crawlers.tables import SeenUrl, Source
@@ -83,11 +83,17 @@ class NewSource:
     def columns(self) -> dict[str, Any]:
         """Give the values for a Source row. Raises ConfigError for a kind that there is not."""
         said = asdict(self)
+        said["url"] = self.fetched_url
         said["delay_s"] = self.delay_s if self.delay_s is not None else self._polite_delay_s()
         said["basis"] = self.basis or _basis_of(self.kind)
         said["options"] = json.dumps(dict(self.options), sort_keys=True)
         said["collects"] = ",".join(one for one in COLLECTED if one in self.collects.split(","))
         return said
+
+    @property
+    def fetched_url(self) -> str:
+        """Its address as https or http, also where it is that of a stream and was given as wss or ws."""
+        return as_fetched(self.url) if self.kind in STREAMS else self.url
 
     def _polite_delay_s(self) -> float:
         return 0.0 if self.allow_private else POLITE_DELAY_S
@@ -115,7 +121,7 @@ def add(engine: Engine, new: NewSource, actor: str) -> Source:
             source=new.name,
             kind=row.kind,
             basis=row.basis,
-            host=split(new.url).host[:255],
+            host=split(row.url).host[:255],
             allow_http=new.allow_http,
             allow_private=new.allow_private,
             **_opened(row),
@@ -198,7 +204,7 @@ def check(new: NewSource) -> None:
 
 
 def _check_url(new: NewSource) -> None:
-    target = split(new.url)
+    target = split(new.fetched_url)
     if target.scheme == "http" and not new.allow_http:
         msg = f"{new.url} is plain http: anybody on the way can change what it shows"
         raise FetchRefused(msg, hint="Use https, or add the source with --allow-http if you know why.")
