@@ -6,7 +6,7 @@ nothing by itself:
 * it resolves no name and its proxy is a port that refuses: what is not intercepted goes nowhere;
 * each request of the page is intercepted. Scripts and what they load (by GET) are fetched by `Loader`, with
   our User-Agent, through robots.txt, the guard and the pinned connection, and handed in as bytes. So a
-  our User-Agent, through robots.txt, guard and pinned connection, and handed in as bytes. So a
+  name is looked up by us, once, and its addresses are checked; a redirect is followed by us, each hop too;
 * all else is refused: other documents, frames, pictures, films and fonts (our fetcher gets the media that the
   page shows in the end), forms, WebSockets, WebRTC, service workers, downloads, `file:`;
 * requests, bytes and seconds of a page are capped. One page knows nothing of another: no cookie is kept.
@@ -37,10 +37,9 @@ from scrapy.http import HtmlResponse
 from crawlers.eyes import ASKED, PART
 from crawlers.fetch import CONNECT_S, decoded
 from crawlers.fetch_guard import MAX_REDIRECTS, check_url
-from crawlers.outcomes import NotAllowed
 from crawlers.pinned import SILENCE_S, PinnedBackend
 from crawlers.seen import PAGE
-from monitor.errors import ConfigError, FetchError, FetchRefused, FetchTooLarge
+from monitor.errors import ConfigError, FetchRefused, FetchTooLarge
 
 if TYPE_CHECKING:
     from scrapy import Request
@@ -51,10 +50,10 @@ if TYPE_CHECKING:
 
 MOST_REQUESTS: Final = 60
 MOST_BYTES: Final = 16 * 2**20
-PAGE_S: Final = 20.0
+PAGE_S: Final = 12.0
 """What one page may load, and how long it may run."""
 
-QUIET_S: Final = 5.0
+QUIET_S: Final = 4.0
 """Longest wait, after a page has loaded, for its scripts to have loaded what they load."""
 
 AT_ONCE: Final = 2
@@ -71,7 +70,11 @@ PASSED_ON: Final = frozenset(
 RENDER_FAILED: Final = "render_failed"
 """A page whose scripts did not come to an end, or broke the browser: it is read as it came."""
 
-NO_WEBRTC: Final = "for (const one of ['RTCPeerConnection', 'webkitRTCPeerConnection']) delete window[one];"
+NOT_THERE: Final = (
+    "for (const one of ['RTCPeerConnection', 'webkitRTCPeerConnection', 'WebTransport']) delete window[one];"
+    "window.open = () => null;"
+)
+"""What pages do not find in their window. The way out is closed without this; it saves the trying."""
 
 INSTALL: Final = "Install Debian's chromium, or name one with LIKENESS_CHROMIUM."
 
@@ -105,6 +108,12 @@ def flags(refusing_port: int) -> list[str]:
         "--disable-gpu",
         "--disable-features=Translate,OptimizationHints,MediaRouter,Prerender2",
     ]
+
+
+async def _shut(window: Any) -> None:  # noqa: ANN401 - Playwright's page
+    """Close a window that a page opened."""
+    with contextlib.suppress(Exception):  # it may have closed itself
+        await window.close()
 
 
 class Loader:
@@ -151,6 +160,14 @@ class Budget:
     requests: int = MOST_REQUESTS
     size_bytes: int = MOST_BYTES
     deadline: float = field(default_factory=lambda: time.monotonic() + PAGE_S)
+    is_open: bool = False
+
+    def opens(self, asked: Any, url: str) -> bool:  # noqa: ANN401 - Playwright's request
+        """Say whether a request is the one that opens the page itself: the first of all."""
+        if self.is_open or not asked.is_navigation_request():
+            return False
+        self.is_open = True
+        return bool(asked.url.partition("#")[0] == url.partition("#")[0])
 
 
 class Rendered:
@@ -198,13 +215,14 @@ class Rendered:
         )
         try:
             page = await context.new_page()
-            await context.add_init_script(NO_WEBRTC)
+            await context.add_init_script(NOT_THERE)
             await context.route_web_socket("**", lambda line: line.close())
-            await context.route("**/*", partial(self._route, page, response, Budget()))
-            context.on("page", lambda other: asyncio.ensure_future(other.close()))
-            await page.goto(response.url, wait_until="load", timeout=PAGE_S * 1000)
-            with contextlib.suppress(Exception):  # a page that is never quiet is read as it is by then
-                await page.wait_for_load_state("networkidle", timeout=QUIET_S * 1000)
+            await context.route("**/*", partial(self._route, response, Budget()))
+            context.on("page", _shut)
+            await page.goto(response.url, wait_until="commit", timeout=PAGE_S * 1000)
+            for state, seconds in (("load", PAGE_S - QUIET_S), ("networkidle", QUIET_S)):
+                with contextlib.suppress(Exception):  # a page that is never quiet is read as it is by then
+                    await page.wait_for_load_state(state, timeout=seconds * 1000)
             text: str = await page.content()
             return text
         finally:
@@ -232,26 +250,22 @@ class Rendered:
                 )
             return self._browser
 
-    async def _route(self, page: Any, response: Response, budget: Budget, route: Any) -> None:  # noqa: ANN401 - Playwright's
+    async def _route(self, response: Response, budget: Budget, route: Any) -> None:  # noqa: ANN401 - Playwright's
         asked = route.request
         try:
-            is_first = asked.is_navigation_request() and asked.frame == page.main_frame
-            if is_first and asked.url.partition("#")[0] == response.url.partition("#")[0]:
+            if budget.opens(asked, response.url):
                 kind = (response.headers.get("Content-Type") or b"text/html").decode("latin-1")
                 kind = kind if "charset" in kind else f"{kind}; charset={response.encoding}"
                 await route.fulfill(status=200, headers={"content-type": kind}, body=response.body)
-                return
-            status, headers, body = await self._allowed(asked, budget)
-            await route.fulfill(status=status, headers=headers, body=body)
-        except (
-            FetchError,
-            NotAllowed,
-            httpcore.NetworkError,
-            httpcore.ProtocolError,
-            httpcore.TimeoutException,
-            OSError,
-        ):
-            await route.abort()
+            else:
+                status, headers, body = await self._allowed(asked, budget)
+                await route.fulfill(status=status, headers=headers, body=body)
+        except Exception:  # noqa: BLE001 - whatever it is, nothing goes out
+            with contextlib.suppress(Exception):  # the page may be gone by now
+                if asked.is_navigation_request():
+                    await route.fulfill(status=204)  # a page that would go elsewhere stays what it is
+                else:
+                    await route.abort()
 
     async def _allowed(self, asked: Any, budget: Budget) -> tuple[int, dict[str, str], bytes]:  # noqa: ANN401 - as above
         """Get what a page asks for, if it may have it."""
