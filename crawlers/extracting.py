@@ -30,8 +30,8 @@ REFUSED: Final = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_sp
 
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-SAID: Final = ("id", "title", "url", "webpage_url", "thumbnail", "timestamp", "is_live", "live_status", "_type",
-               "ie_key", "availability")  # fmt: skip
+SAID: Final = ("id", "title", "url", "webpage_url", "thumbnail", "timestamp", "is_live", "live_status",
+               "_type", "ie_key", "availability")  # fmt: skip
 SAID_OF_A_FORMAT: Final = (
     "url", "protocol", "vcodec", "acodec", "height", "tbr", "has_drm", "ext", "fragments",
 )  # fmt: skip

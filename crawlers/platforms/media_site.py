@@ -61,7 +61,7 @@ class MediaSite:
     basis = Basis.ROBOTS
     sees = "The films and sounds that this page or channel lists, with their preview pictures."
     blind_to = (
-        "What is private, live, locked or shown only to some; what comes in segments of a kind that we do not "
+        "What is private, live, locked or shown only to some; what comes in segments that we do not "
         "read; older entries of a long list."
     )
 
