@@ -30,6 +30,10 @@ BENCHES: Final[dict[str, tuple[str, str]]] = {
         "monitor.bench.crawl",
         "How fast a site is crawled beside Scrapy's own benchmark, and whether memory stays flat.",
     ),
+    "jetstream": (
+        "monitor.bench.jetstream",
+        "Whether Bluesky's stream is kept up with, and whether a cut loses anything: it makes its own events.",
+    ),
     "enrollment": (
         "monitor.bench.enrollment",
         "Who gets in by the web form, and how quickly it counts: faces and voices in --data.",

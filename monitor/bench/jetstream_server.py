@@ -41,7 +41,7 @@ class Server:
     heads: list[str] = field(default_factory=list)
     sent: int = 0
     began: float = 0.0
-    ended: float = 0.0
+    last_fetch: float = 0.0
     open: int = 0
     most_open: int = 0
     port: int = 0
@@ -73,6 +73,7 @@ class Server:
         path = target if target in self.media else urlsplit(target).path
         if path != "/robots.txt":
             self.fetched.append(path)
+            self.last_fetch = time.perf_counter()
             while self.hold_media.is_set():
                 await asyncio.sleep(0.02)
         body = b"User-agent: *\nAllow: /\n" if path == "/robots.txt" else self.media.get(target)
@@ -115,7 +116,6 @@ class Server:
         self.began = self.began or time.perf_counter()
         while not answering.done():
             if place >= len(self.log):
-                self.ended = time.perf_counter()
                 await asyncio.sleep(0.02)
                 continue
             chunk = self.log[place : place + CHUNK]
