@@ -80,7 +80,7 @@ async def _connected(host: str, port: int, rules: Rules) -> socket.socket:
     failed: Exception | None = None
     for address in await loop.run_in_executor(None, resolve, host, port, rules):
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 - the library's argument
         try:
             await asyncio.wait_for(loop.sock_connect(sock, (address, port)), OPEN_S)
         except (OSError, TimeoutError) as exc:

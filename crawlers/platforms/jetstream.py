@@ -2,7 +2,7 @@
 
 Documented in Jetstream's own README: `/subscribe?wantedCollections=&wantedDids=&cursor=&maxMessageSizeBytes=`
 sends one JSON object a message, `{did, time_us, kind: commit|identity|account, commit: {operation:
-create|update|delete, collection, rkey, record, cid}}`. `cursor` is a `time_us`, and what came after it is sent
+create|update|delete, collection, rkey, record, cid}}`. `cursor` is a `time_us`; what came after it is sent
 again; a few seconds are taken off, for nobody promises that not one is left out at the seam.
 
 This module asks and reads only; spiders/stream.py walks, sockets.py connects.

@@ -1,8 +1,8 @@
 """Walks a stream: reads it from its cursor on until it has caught up with the present, and a while longer.
 
-One connection at a time. Each event that shows something is a step of one line (lines.py), so the cursor that is
-kept never runs ahead of media that were not handed over. A cut is mended within the run: the server is asked
-for what came since, and what comes twice is known by its address.
+One connection at a time. Each event that shows something is a step of one line (lines.py), so the cursor
+that is kept never runs ahead of media that were not handed over. A cut is mended within the run: the server
+is asked for what came since, and what comes twice is known by its address.
 """
 
 from __future__ import annotations
@@ -146,16 +146,16 @@ class StreamSpider(MediaSpider):
         return asked
 
     def _progress(self) -> None:
-        """Keep the cursor of the newest event, behind what is not handed over, and say how far behind we are."""
+        """Keep the newest cursor, behind what is not handed over, and say how far behind we are."""
         if isinstance(self._last_message, str) and self._last_message:
             with contextlib.suppress(Garbage):
                 self._moved(self._reader.parsed(self._last_message).time_us)
             self._last_message = ""
         now_us = time.time_ns() // 1000
         silent = time.monotonic() - self._heard > PRESENT_S
-        if self._last_us is None or (silent and self._last_us < now_us - QUIET_US):
-            if self.eyes.tally.pages and silent and self._tries == 0:
-                self._last_us = now_us - QUIET_US
+        is_old = self._last_us is None or self._last_us < now_us - QUIET_US
+        if is_old and silent and self.eyes.tally.pages and self._tries == 0:
+            self._last_us = now_us - QUIET_US
         if self._last_us is not None and not self._found:
             step = self._line.step()
             step.cursor = str(self._last_us)
@@ -236,7 +236,7 @@ class StreamSpider(MediaSpider):
 
     async def _end(self, socket: ClientConnection) -> None:
         """Close a connection once the run is over."""
-        while not self._is_over:
+        while not self._is_over:  # noqa: ASYNC110 - time ends a run, not an event
             await asyncio.sleep(TICK_S)
         await socket.close()
 
@@ -267,7 +267,7 @@ class StreamSpider(MediaSpider):
                 self._is_new.set()
             if count % 64 == 0:
                 await asyncio.sleep(0)  # what was found is handed on between messages, too
-                while len(self._line.steps) + len(self._found) > MOST_OPEN:
+                while len(self._line.steps) + len(self._found) > MOST_OPEN:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(TICK_S)
 
     def _cut(self, exc: Exception) -> None:

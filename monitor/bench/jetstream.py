@@ -1,7 +1,7 @@
 """Whether Bluesky's stream is kept up with, beside receiving and parsing alone, and what a cut costs.
 
 The stream is one of this machine (jetstream_server.py), in the documented shape, sent as fast as it is taken:
-posts with text, one in ten with an image, one in MATCHING of an account that is looked for; there are no likes,
+posts with text, one in ten with an image, one in MATCHING of an account that is looked for; no likes,
 which a server leaves out on our asking. All of them come over the socket and are told apart by us.
 
 * ours is `python -m crawlers`, a process of its own with guard, cursor, journal and database, and the images
@@ -81,11 +81,31 @@ def run(request: Request) -> Result:
 
 def _stream(events: int, window_s: int, seed: int) -> Server:
     """Make a stream whose events end now. The window is so long, in seconds."""
-    draw, end = random.Random(seed), time.time_ns() // 1000
+    draw, end = random.Random(seed), time.time_ns() // 1000  # noqa: S311 - made-up posts
     picture, server = small_image(seed), Server()
-    words = (
-        "the sea is wide and the boat is small so we row on and look at stars that nobody has named".split()
-    )
+    words = ["sea", "wide", "boat", "small", "row", "stars", "nobody", "named", "the", "and", "is", "we"]
+        "the",
+        "sea",
+        "is",
+        "wide",
+        "and",
+        "the",
+        "boat",
+        "is",
+        "small",
+        "so",
+        "we",
+        "row",
+        "on",
+        "and",
+        "look",
+        "at",
+        "stars",
+        "that",
+        "nobody",
+        "has",
+        "named",
+    ]
     for number in range(events):
         when = end - (events - 1 - number) * window_s * 1_000_000 // events
         said = " ".join(draw.choices(words, k=draw.randint(3, 40)))

@@ -74,7 +74,7 @@ class Server:
         if path != "/robots.txt":
             self.fetched.append(path)
             self.last_fetch = time.perf_counter()
-            while self.hold_media.is_set():
+            while self.hold_media.is_set():  # noqa: ASYNC110 - set by another thread
                 await asyncio.sleep(0.02)
         body = b"User-agent: *\nAllow: /\n" if path == "/robots.txt" else self.media.get(target)
         status, kind = ("200 OK", "image/jpeg") if body is not None else ("404 Not Found", "text/plain")

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from tests.crawlers.conftest import Crawls
 
 ANNA, BERT = "did:plc:annaannaannaannaannaanna", "did:plc:bertbertbertbertbertbert"
+NOBODY = Terms()
 TERMS = Terms(names=("Ada Byron",), handles=("ada.example",), hashtags=("adabyron",), tag_key=b"k" * 16)
 
 
-def watch(terms: Terms = Terms(), **options: str) -> Watch:
+def watch(terms: Terms = NOBODY, **options: str) -> Watch:
     return Watch("https://stream.example/subscribe", options, terms, {}, utc_now())
 
 
@@ -251,7 +252,7 @@ def test_a_stream_is_directed() -> None:
         (post("x", cid_of(1), tags=7, facets=[None, {"features": "no"}]), False),
     ],
 )
-def test_names_are_compared_with_all_that_a_post_says(record: dict[str, Any], is_taken: bool) -> None:
+def test_names_are_compared_with_all_that_a_post_says(record: dict[str, Any], *, is_taken: bool) -> None:
     event = Reader(watch(TERMS, look="terms")).parsed(commit(5, ANNA, "3k", record))
     assert (event.post is not None) is is_taken
 
