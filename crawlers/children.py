@@ -52,6 +52,10 @@ class Crawls:
 
     def again(self, found: retro.Slice) -> bool:
         """Do one slice of a second look in a process of its own. False when it gave no report."""
+        if found.is_place:
+            place = None if self._places is None else self._places.handed_down(found.name)
+            asked = ["crawlers.pulls", found.name, "--again", found.scan_id]
+            return place is not None and self._run(PULL + found.name, asked, place)
         return self._run(found.name, ["crawlers.again", found.scan_id, found.key], None)
 
     def fetch(self) -> bool:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 SEES: Final = "The files that it puts for us into a folder or bucket of its own, each once."
 BLIND_TO: Final = (
-    "What it does not put there, and what it put there before you gave us your samples: such files are not "
-    "fetched a second time, and we keep no copy of those in which nobody was found."
+    "What it does not put there. Of what it put there before you gave us your samples, the last 30 days are "
+    "fetched once more; what is older, or was taken away since, we cannot look at again: we keep no copy of "
+    "files in which nobody was found."
 )
 
 

@@ -1,6 +1,7 @@
 """Feeds that we fetch: what a pull (monitor/partners/pulling.py) needs of the eyes, the guard and a lease.
 
-`python -m crawlers.pulls NAME` is one round in a process of its own, the way the scheduler starts it: where
+`python -m crawlers.pulls NAME` is one round in a process of its own, the way the scheduler starts it; with
+`--again SCAN` it is one slice of a second look (retro.py) at what came before. Where
 to fetch, and how to enter, come as one JSON text on standard input (places.Place). It has no key, so that
 whoever takes this process over, by what a strange server sends, gets the credentials of this one feed and no
 more.
@@ -14,16 +15,26 @@ import json
 import socket
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from crawlers import lease
+from crawlers import lease, retro
 from crawlers.fetch_guard import PORTS, Rules, check_url, resolve, rules_of
+from crawlers.tables import RetroScan
 from monitor import log
 from monitor.db import open_engine, reading, writing
-from monitor.errors import FeedPaused, FetchFailed, FetchRefused, LeaseLost, LikenessError, StorageFull
+from monitor.errors import (
+    FeedPaused,
+    FetchFailed,
+    FetchRefused,
+    LeaseLost,
+    LikenessError,
+    NotFound,
+    StorageFull,
+)
 from monitor.intake import Door
 from monitor.partners import feeds, pull_times, pulling
 from monitor.partners.places import SFTP, Place
@@ -37,6 +48,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.partners.places import Dial
+    from monitor.partners.tables import Feed
     from monitor.settings import Settings
 
 CONNECT_S: Final = 10.0
@@ -50,6 +62,7 @@ def main() -> int:
     """Fetch one feed once. Gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m crawlers.pulls", description="Fetch one feed once.")
     parser.add_argument("name", help="name of the feed; its place is read from standard input")
+    parser.add_argument("--again", metavar="SCAN", help="fetch again what came before, for this scan")
     asked = parser.parse_args()
     try:
         settings = load_settings()
@@ -57,14 +70,16 @@ def main() -> int:
         place = Place(**json.loads(sys.stdin.read(LONGEST_PLACE)))
         engine = open_engine(settings.database)
         try:
-            done = asdict(pull(settings, engine, asked.name, place))
+            if asked.again:
+                done = asdict(again(settings, engine, asked.name, place, asked.again))
+            else:
+                done = asdict(pull(settings, engine, asked.name, place))
         finally:
             engine.dispose()
-    except LeaseLost as exc:
-        sys.stderr.write(f"error[{exc.code}]: {exc.message}\n")
-        return 1
     except LikenessError as exc:
         sys.stderr.write(f"error[{exc.code}]: {exc.message}\n")
+        if asked.again or isinstance(exc, LeaseLost):
+            return 1  # no report: it is tried again
         done = {"failed_code": exc.code}
     sys.stdout.write(json.dumps({"feed": asked.name, **done}) + "\n")
     return 0 if "failed_code" not in done else 1
@@ -86,11 +101,7 @@ def pull(
         feed_id = feeds.find(session, name).id
     door = Door.of(settings, engine)
     with _alone(engine, f"pull:{feed_id}"):
-        with reading(engine) as session:
-            feed = feeds.find(session, name)  # its cursor, now that nobody else moves it
-        if not feed.enabled:
-            msg = f"the feed {name!r} is paused"
-            raise FeedPaused(msg, hint=f"`likeness feed resume {name}` lets it go on.")
+        feed = _feed(engine, name)  # its cursor, now that nobody else moves it
         so_far = Pulled()
 
         def heard(done: Pulled) -> None:
@@ -106,6 +117,50 @@ def pull(
             raise
         pull_times.note(engine, feed_id, so_far)
         return so_far
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a slice of a second look gave, in items; what is gone or was changed has `failed`."""
+
+    asked: int
+    fetched: int
+    failed: int
+
+
+def again(settings: Settings, engine: Engine, name: str, place: Place, scan_id: str) -> Again:
+    """Fetch some files of one feed again, for the people whom a scan serves.
+
+    A process that is killed leaves what it took in; the next one asks for the rest. Raises NotFound,
+    FeedPaused, LeaseLost, and what pulling.store_of and pulling.again raise.
+    """
+    with reading(engine) as session:
+        feed_id = feeds.find(session, name).id
+    door, key = Door.of(settings, engine), retro.FEED + feed_id
+    with _alone(engine, f"pull:{feed_id}"):
+        _feed(engine, name)
+        with reading(engine) as session:
+            scan = session.get(RetroScan, scan_id)
+            if scan is None:
+                msg = "there is no such scan"
+                raise NotFound(msg)
+            before = retro.files(session, scan, key, retro.SLICE)
+        with contextlib.closing(pulling.store_of(place, dial(place))) as store:
+            counted = partial(retro.counted, engine, scan_id, 1, 0)  # at once: a kill must lose none
+            fetched = pulling.again(feed_id, store, door, before, counted)
+        asked = len({one.sha256 for one in before})
+        retro.passed(engine, scan_id, retro.up_to(key, before), asked - fetched)
+        return Again(asked, fetched, asked - fetched)
+
+
+def _feed(engine: Engine, name: str) -> Feed:
+    """Give a feed as it is now. Raises NotFound, FeedPaused."""
+    with reading(engine) as session:
+        feed = feeds.find(session, name)
+    if not feed.enabled:
+        msg = f"the feed {name!r} is paused"
+        raise FeedPaused(msg, hint=f"`likeness feed resume {name}` lets it go on.")
+    return feed
 
 
 def dial(place: Place) -> Dial:

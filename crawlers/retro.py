@@ -10,10 +10,14 @@ slice a process of its own (again.py) between the crawls of that source. An addr
 the scan began is left out, whoever looked: a scan that was killed goes on where it was, and what a crawl
 fetched in the meantime, by the rule RELOOK of seen.py, is not fetched twice. That rule stays for what no scan
 reaches: addresses that are older, and those that could not be had while it ran.
+
+Of a feed that we fetch, a slice is of files, not of addresses: they are found again in its bucket or folder
+by what was listed of them (pulls.py), and `after_key` says how far in the feed's rows the scan has come.
 """
 
 from __future__ import annotations
 
+import sys
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +29,7 @@ from sqlmodel import col, select, update
 from crawlers.seen import LOOKED, MEDIA
 from crawlers.tables import RetroScan, SeenUrl, Source
 from monitor.db import reading, writing
+from monitor.partners.pulling import Before
 from monitor.partners.tables import Feed, FeedItem
 from monitor.tables import GalleryEvent, MediaItem
 
@@ -56,15 +61,22 @@ OTHER_PLACES: Final = 2
 FEED: Final = "~"
 """Begins the key of a feed: after the ids of all sources, which are hexadecimal."""
 
+WITHIN: Final = ":"
+"""Between the key of a feed that we fetch and the `seq` of its rows up to which a scan has come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one process does of a scan: `key` is the id of a source, or FEED and the id of a feed."""
+    """What one process does of a scan: `key` is the id of a source, or FEED and the id of a feed.
+
+    `is_place`: files of a bucket or folder that only a key-encryption key opens.
+    """
 
     scan_id: str
     key: str
     name: str
     url: str
+    is_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ def next_slice(engine: Engine, now: datetime) -> Slice | None:
     while scan is not None:
         with reading(engine) as session:
             found = _first_after(session, scan)
-            waits = found is not None and bool(pointers(session, scan, found.key, 1))
+            waits = found is not None and bool(_some(session, scan, found, 1))
         if found is None:
             _close(engine, scan.id, now)
             return None
@@ -100,14 +112,32 @@ def next_slice(engine: Engine, now: datetime) -> Slice | None:
     return None
 
 
-def passed(engine: Engine, scan_id: str, key: str) -> RetroScan | None:
-    """Note that a scan is done with a source or feed; give the scan."""
+def passed(engine: Engine, scan_id: str, key: str, failed: int = 0) -> RetroScan | None:
+    """Note that a scan is done with a source or feed, or how far it is (`up_to`); give the scan.
+
+    What it could not fetch on the way is added once, with the step.
+    """
     with writing(engine) as session:
         scan = session.get(RetroScan, scan_id, with_for_update=True)
-        if scan is not None and scan.after_key < key:
+        if scan is not None and _order(scan.after_key) < _order(key):
             scan.after_key = key
+            scan.failed += failed
             session.add(scan)
     return scan
+
+
+def passed_over(engine: Engine, found: Slice) -> int:
+    """Go on without a source or feed. Gives how many items were left of it: they count as failed."""
+    with reading(engine) as session:
+        scan = session.get(RetroScan, found.scan_id)
+        left = 0 if scan is None else len(_some(session, scan, found, sys.maxsize))
+    passed(engine, found.scan_id, found.key, failed=left)
+    return left
+
+
+def up_to(key: str, done: Sequence[Before]) -> str:
+    """Give how far a scan is after some files of a feed that we fetch."""
+    return f"{key}{WITHIN}{done[-1].seq}" if done else key
 
 
 def counted(engine: Engine, scan_id: str, fetched: int, failed: int) -> None:
@@ -131,6 +161,39 @@ def pointers(session: Session, scan: RetroScan, key: str, most: int = SLICE) -> 
         if len(places) <= OTHER_PLACES:
             places.append((url, page_url or url, title or ""))
     return [Pointer(media_id, tuple(places)) for media_id, places in found.items()]
+
+
+def files(session: Session, scan: RetroScan, key: str, most: int = SLICE) -> list[Before]:
+    """Give the files of a feed that we fetch, as `pointers`: in the order in which they came."""
+    at, seq = col(FeedItem.at), col(FeedItem.seq)
+    query = (
+        select(FeedItem.seq, FeedItem.body_sha256, MediaItem.sha256, FeedItem.title)
+        .join(FeedItem, col(FeedItem.media_id) == col(MediaItem.id))
+        .where(FeedItem.feed_id == key.removeprefix(FEED), FeedItem.state == "taken")
+        .where(col(FeedItem.url).is_(None), seq > _within(scan, key))
+        .where(at < scan.started_at, at >= scan.started_at - LOOK_BACK, _matched_before(scan))
+    )
+    rows = session.exec(query.order_by(seq).limit(most)).all()
+    return [Before(number or 0, body, digest, title) for number, body, digest, title in rows]
+
+
+def _some(session: Session, scan: RetroScan, found: Slice, most: int) -> set[str]:
+    """Give up to so many of the items that are left of a source or feed, by id or digest."""
+    if found.is_place:
+        return {one.sha256 for one in files(session, scan, found.key, most)}
+    return {one.media_id for one in pointers(session, scan, found.key, most)}
+
+
+def _within(scan: RetroScan, key: str) -> int:
+    """Give up to which row of a feed a scan has come; 0 at its beginning."""
+    head, _, seq = scan.after_key.partition(WITHIN)
+    return int(seq) if seq and head == key else 0
+
+
+def _order(key: str) -> tuple[str, bool, int]:
+    """Put keys in order: all steps within a feed come before its end."""
+    head, _, seq = key.partition(WITHIN)
+    return head, not seq, int(seq or 0)
 
 
 def _of_source(
@@ -183,14 +246,20 @@ def _due(session: Session, now: datetime) -> int | None:
 
 
 def _first_after(session: Session, scan: RetroScan) -> Slice | None:
-    watched = select(Source).where(col(Source.enabled).is_(True), Source.id > scan.after_key)
-    source = session.exec(watched.order_by(Source.id).limit(1)).first()
-    if source is not None:
-        return Slice(scan.id, source.id, source.name, source.url)
+    after, within, _ = scan.after_key.partition(WITHIN)
+    if not after.startswith(FEED):
+        watched = select(Source).where(col(Source.enabled).is_(True), Source.id > after)
+        source = session.exec(watched.order_by(Source.id).limit(1)).first()
+        if source is not None:
+            return Slice(scan.id, source.id, source.name, source.url)
+        after = ""
+    last = after.removeprefix(FEED)
     taken = select(Feed).where(col(Feed.enabled).is_(True), col(Feed.sandbox).is_(False))
-    after = scan.after_key.removeprefix(FEED) if scan.after_key.startswith(FEED) else ""
-    feed = session.exec(taken.where(Feed.id > after).order_by(Feed.id).limit(1)).first()
-    return None if feed is None else Slice(scan.id, FEED + feed.id, feed.name, f"feed:{feed.id}")
+    rest = taken.where(Feed.id >= last if within else Feed.id > last)
+    feed = session.exec(rest.order_by(Feed.id).limit(1)).first()
+    if feed is None:
+        return None
+    return Slice(scan.id, FEED + feed.id, feed.name, f"feed:{feed.id}", feed.pull is not None)
 
 
 def _close(engine: Engine, scan_id: str, now: datetime) -> None:

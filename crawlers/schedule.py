@@ -144,8 +144,8 @@ def _forget(engine: Engine) -> None:
 class _Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler has no types
     """APScheduler's, told to end while it starts a job.
 
-    It then looks for the job, to remove it, where jobs wait for a scheduler that never started (3.11.3), and its
-    thread dies of not finding it.
+    It then looks for the job, to remove it, where jobs wait for a scheduler that never started (3.11.3), and
+    its thread dies of not finding it.
     """
 
     def remove_job(self, job_id: str, jobstore: str | None = None) -> None:
@@ -259,7 +259,10 @@ class Jobs:
         found = retro.next_slice(self._engine, now)
         if found is None:
             return
-        host = urlsplit(found.url).netloc or found.url
+        if found.is_place and not self._children.can_pull:
+            self._pass_over(found, "no key-encryption key opens the place")
+            return
+        host = PULL + found.name if found.is_place else urlsplit(found.url).netloc or found.url
         with self._lock:
             busy = host in {one for _, one in self._running.values()}
             if busy or len(self._running) >= CRAWLS_AT_ONCE:
@@ -274,13 +277,20 @@ class Jobs:
             reported = self._children.again(found)
             self._in_vain = 0 if reported else self._in_vain + 1
             if self._in_vain >= AGAIN_TRIES:
-                retro.passed(self._engine, found.scan_id, found.key)
+                self._pass_over(found, "it gave no report")
                 self._in_vain = 0
         except Exception:  # noqa: BLE001 - edge: as with a crawl
             log.get(__name__).exception("a second look could not be started", source=found.name)
         with self._lock:
             self._running.pop(found.key, None)
         self._again_from = self._steady() + (0 if reported else RETRY_S)
+
+    def _pass_over(self, found: retro.Slice, why: str) -> None:
+        """Let a second look go on without a source or feed; what is left of it counts as failed."""
+        left = retro.passed_over(self._engine, found)
+        log.get(__name__).warning(
+            "a second look passed over a source", source=found.name, why=why, items=left
+        )
 
     def _fetch_for_feeds(self) -> None:
         """Fetch what partners pushed by address, one slice at a time, where there is room."""
@@ -312,7 +322,8 @@ class Jobs:
                 full = pulls >= PULLS_AT_ONCE or len(self._running) >= CRAWLS_AT_ONCE
                 if full or not self._children.can_pull:
                     return
-                if key in self._running or not_before > self._steady():
+                places = {host for _, host in self._running.values()}
+                if key in places or not_before > self._steady():
                     continue
                 self._running[key] = (key, key)
             self._scheduler.add_job(self._pull, args=[name], executor=CRAWLS, name=key)

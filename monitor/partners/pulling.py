@@ -8,6 +8,9 @@
 So a round that is killed repeats the file that it was at and no other. A file that cannot be read now is left
 for the next round, one that is no media keeps its code, and neither stops the others. A file that changed
 comes in as another item, by its name, `#`, and its version.
+
+Nothing is kept of a file in which nobody was found but what was listed of it, digested, and its own digest.
+`again` finds such files in the list once more, for people who enrolled since (crawlers/retro.py).
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from monitor.errors import (
     StorageError,
     TooLarge,
 )
-from monitor.intake import keep
+from monitor.intake import keep, submit_kept
 from monitor.intake_many import keep_sealed
 from monitor.partners import counting
 from monitor.partners.entering import ID_BYTES, Given, Push, enter
@@ -43,6 +46,7 @@ from monitor.partners.places import S3
 from monitor.partners.pulled_s3 import Bucket
 from monitor.partners.pulled_sftp import Folder
 from monitor.partners.tables import Feed, FeedItem
+from monitor.values import Origin, OriginKind, SourceId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -107,6 +111,16 @@ class Cursor:
         return json.dumps({"after": self.after, "since": self.since, "began": self.began})
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A file that came in before: `seq`, `body_sha256` and `title` of its FeedItem, `sha256` of its bytes."""
+
+    seq: int
+    body_sha256: str
+    sha256: str
+    title: str | None
+
+
 def store_of(place: Place, dial: Dial) -> Store:
     """Enter a place. Raises ExtraMissing, HostKeyDiffers, FetchError."""
     return Bucket(place, dial) if place.way == S3 else Folder(place, dial)
@@ -119,6 +133,46 @@ def pull(feed: Feed, store: Store, door: Door, said: Callable[[Pulled], object])
     StorageError; what came before stays, and the next round goes on from there.
     """
     return _Round(feed, store, door, said).go()
+
+
+def again(
+    feed_id: str, store: Store, door: Door, before: Sequence[Before], said: Callable[[], object]
+) -> int:
+    """Take files in once more, each item once. Gives how many items came; `said` hears of each.
+
+    A file that is gone, was changed, or cannot be read now is left out, and a copy of it that is among
+    `before` is taken in its place. Raises FetchError where the place cannot be read, and StorageError.
+    """
+    wanted, left, in_vain = {one.body_sha256: one for one in before}, {one.sha256 for one in before}, 0
+    every = len(left)
+    for found in store.files("") if before else ():
+        one = wanted.pop(_body(found), None)
+        if one is not None and one.sha256 in left:
+            try:
+                if _again(feed_id, _coming(found, store, door), one, door):
+                    left.discard(one.sha256)
+                    said()
+                in_vain = 0
+            except MediaError:
+                in_vain = 0
+            except FetchError:
+                in_vain += 1
+                if in_vain % MOST_IN_VAIN == 0:
+                    next(store.files(""), None)  # raises where it is the place, and not these files
+        if not left or not wanted:
+            break
+    return every - len(left)
+
+
+def _again(feed_id: str, kept: Kept, one: Before, door: Door) -> bool:
+    """Hand a file in if it is the one that was looked for."""
+    if kept.digest.hex != one.sha256:
+        if kept.blob_id is not None:
+            door.blobs.delete(kept.blob_id)
+        return False
+    origin = Origin(OriginKind.PUSH, utc_now(), title=one.title, source_id=SourceId(feed_id))
+    submit_kept(kept, origin, door)
+    return True
 
 
 class _Round:
@@ -168,7 +222,8 @@ class _Round:
     def _one(self, found: Found, key: str) -> None:
         """Take one file in, refuse it for good, or leave it for the next round."""
         try:
-            kept = self._kept(found)
+            kept = _coming(found, self._store, self._door)
+            kept = kept if kept.data is None else keep_sealed(kept.data, self._door)
         except MediaError as exc:
             self._refuse(found, key, exc.code)
             return
@@ -180,13 +235,6 @@ class _Round:
             return
         self._in_vain = 0
         self._enter(found, key, kept)
-
-    def _kept(self, found: Found) -> Kept:
-        if found.size > self._door.max_bytes:
-            msg = f"{found.size} bytes are more than the {self._door.max_bytes} that are taken"
-            raise TooLarge(msg)
-        kept = keep(_timed(self._store.pieces(found), found.size), self._door)
-        return kept if kept.data is None else keep_sealed(kept.data, self._door)
 
     def _enter(self, found: Found, key: str, kept: Kept) -> None:
         given = Given(key, _body(found), kept, None, None, _title(found))
@@ -239,6 +287,14 @@ class _Round:
 def _lots(files: Iterator[Found]) -> Iterator[list[Found]]:
     while lot := list(islice(files, LOT)):
         yield lot
+
+
+def _coming(found: Found, store: Store, door: Door) -> Kept:
+    """Read one file as it comes. Raises MediaError, FetchError, StorageError."""
+    if found.size > door.max_bytes:
+        msg = f"{found.size} bytes are more than the {door.max_bytes} that are taken"
+        raise TooLarge(msg)
+    return keep(_timed(store.pieces(found), found.size), door)
 
 
 def _timed(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:

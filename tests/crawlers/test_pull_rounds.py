@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlmodel import select
@@ -18,6 +19,8 @@ from sqlmodel import select
 from crawlers import lease, pulls, schedule
 from crawlers.children import Crawls
 from crawlers.coverage import Coverage
+from crawlers.retro import LOOK_BACK, SETTLE, next_slice
+from crawlers.tables import RetroScan
 from monitor.db import reading, utc_now, writing
 from monitor.errors import FetchFailed, LikenessError
 from monitor.partners import feeds, places, pull_times
@@ -25,10 +28,11 @@ from monitor.partners.feeds import NewFeed
 from monitor.partners.places import Place
 from monitor.partners.pull_times import Places
 from monitor.partners.pulling import Pulled
-from monitor.partners.tables import Feed
+from monitor.partners.tables import Feed, FeedItem
 from monitor.settings import Settings
 from monitor.subject_keys import ensure_service_keys
-from monitor.tables import Lease, MediaItem
+from monitor.tables import Lease, MediaItem, MediaOrigin
+from tests.crawlers.test_retro import enrol, matched
 from tests.monitor.partners import servers
 from tests.monitor.partners.partner import png
 
@@ -217,7 +221,7 @@ def test_the_map_says_what_of_a_partners_folder_is_not_seen(engine: Engine, keys
     now = utc_now()
     [place] = book.places(now)
     assert (place["name"], place["seeing"]) == ("An Agency (its own folder)", "not_yet")
-    assert "before you gave us your samples" in str(place["blind_to"])
+    assert "before you gave us your samples, the last 30 days are fetched once more" in str(place["blind_to"])
     pull_times.note(engine, feed_id, Pulled(is_whole=True))
     assert [one["seeing"] for one in book.places(now)] == ["seen"]
     assert [one["seeing"] for one in book.places(now + timedelta(days=1))] == ["not_now"]
@@ -237,3 +241,115 @@ def test_a_feed_that_is_fetched_by_hand_is_left_alone(
     children = Crawls(Settings(home=tmp_path, database_url=url), None, Places(sqlite_engine, keys))
     assert not children.pull("archive")  # no report: it is tried again soon, and no failure of the feed
     assert row_of(sqlite_engine, feed_id).pull_failures == 0
+
+
+def test_files_of_a_folder_are_fetched_again_for_somebody_new_once_each_also_after_a_kill(
+    sqlite_engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, folder = sqlite_engine, filled(tmp_path / "files" / "in")
+    ensure_service_keys(engine, keys)
+    url = engine.url.render_as_string(hide_password=False)
+    settings = Settings(home=tmp_path, database_url=url, crawl_contact="tests@example.org")
+    held, go_on, real = threading.Event(), threading.Event(), servers._Files.open
+
+    def holds_the_third(self: Any, path: str, flags: int, attr: Any) -> Any:
+        if len(self._running.read) == 2 and not go_on.is_set():
+            held.set()
+            go_on.wait(120)
+            return servers.SFTP_NO_SUCH_FILE
+        return real(self, path, flags, attr)
+
+    with servers.sftp(tmp_path / "files", password="open sesame") as server:
+        place = Place("sftp", server.url, "watch", "open sesame", "in", host_key=server.host_key)
+        place = replace(place, allow_private=True)
+        add(engine, keys, place)
+        assert pulls.pull(settings, engine, "archive", place).taken == 6
+        matched(engine)
+        before = len(list(pulls.Door.of(settings, engine).blobs.ids()))
+        enrol(engine, utc_now() - 2 * SETTLE)
+        (folder / "3.png").unlink()
+        change(folder / "4.png")
+        server.read.clear()
+        monkeypatch.setattr(servers._Files, "open", holds_the_third)
+        found = next_slice(engine, utc_now())
+        assert found is not None
+        assert found.is_place
+        children, gave = Crawls(settings, None, Places(engine, keys)), list[bool]()
+        thread = threading.Thread(target=lambda: gave.append(children.again(found)))
+        thread.start()
+        assert held.wait(90)
+        children._running["pull:archive"].kill()
+        thread.join(60)
+        go_on.set()
+        assert gave == [False]
+        assert len(server.read) == 2
+        matched(engine)
+        scan_to_its_end(engine, children)
+        assert [path.rpartition("/")[2] for path in server.read] == ["0.png", "1 ä.png", "2.png", "4.png"]
+    scan = scan_of(engine)
+    assert (scan.fetched, scan.failed) == (3, 2)  # 3 is gone, 4 is another picture
+    with reading(engine) as session:
+        states = [one.state for one in session.exec(select(MediaItem))]
+        assert sorted(states) == ["done"] * 4 + ["received"]
+        assert len(session.exec(select(MediaOrigin)).all()) == 5  # no place more
+        assert len(session.exec(select(FeedItem)).all()) == 6
+    assert len(list(pulls.Door.of(settings, engine).blobs.ids())) == before + 3
+
+
+def filled(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for number, name in enumerate(("0.png", "1 ä.png", "2.png", "3.png", "4.png")):
+        (folder / name).write_bytes(png(number) + bytes(9))
+    (folder / "copy.png").write_bytes(png(0) + bytes(9))
+    return folder
+
+
+def change(file: Path) -> None:
+    """Put another picture there that looks the same in a list."""
+    when, other = file.stat(), png(40)
+    file.write_bytes(other + bytes(when.st_size - len(other)))
+    os.utime(file, ns=(when.st_atime_ns, when.st_mtime_ns))
+
+
+def scan_to_its_end(engine: Engine, children: Crawls) -> None:
+    jobs = schedule.Jobs(engine, children)
+    try:
+        until = time.monotonic() + 90
+        while scan_of(engine).state != "done":
+            assert time.monotonic() < until
+            jobs.sync()
+            time.sleep(0.05)
+    finally:
+        jobs.close()
+        children.close()
+
+
+def scan_of(engine: Engine) -> RetroScan:
+    with reading(engine) as session:
+        return session.exec(select(RetroScan)).one()
+
+
+def test_without_a_key_a_second_look_goes_past_a_partners_place_and_counts_what_it_left(
+    engine: Engine, keys: KeyEncryptionKeys, tmp_path: Path
+) -> None:
+    feed_id = add(engine, keys, NOWHERE)
+    now = utc_now()
+    with writing(engine) as session:
+        for number, at in enumerate((now, now - LOOK_BACK / 2, now - 2 * LOOK_BACK)):
+            name = f"x{number}"
+            session.add(
+                MediaItem(id=name, sha256=name, kind="image", size_bytes=1, state="done", gallery_seq=0)
+            )
+            row = FeedItem(id=name, feed_id=feed_id, item_key=name, body_sha256=name, state="taken", at=at)
+            row.media_id = row.sha256 = name
+            session.add(row)
+    enrol(engine, now - 2 * SETTLE)
+    jobs = schedule.Jobs(engine, Crawls(Settings(home=tmp_path)))
+    try:
+        jobs.sync()
+        assert jobs._running == {}
+    finally:
+        jobs.close()
+    scan = scan_of(engine)
+    assert (scan.fetched, scan.failed, scan.after_key) == (0, 2, f"~{feed_id}")  # of the last 30 days
+    assert next_slice(engine, utc_now()) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -14,7 +15,8 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from crawlers import lease, pulls
+from crawlers import lease, pulls, retro
+from crawlers.tables import RetroScan
 from monitor.cli import app
 from monitor.crypto import KeyEncryptionKeys, new_key, new_key_line
 from monitor.db import reading, utc_now, writing
@@ -37,6 +39,7 @@ from monitor.partners.tables import Feed, FeedItem
 from monitor.settings import Settings
 from monitor.subject_keys import ensure_service_keys, rotate
 from monitor.tables import MediaItem
+from tests.crawlers.test_retro import enrol, matched
 from tests.monitor.partners import servers
 from tests.monitor.partners.partner import png
 
@@ -192,6 +195,33 @@ def test_a_file_that_cannot_be_read_now_stops_no_other_and_is_met_again(
         done = watch.pull()
     assert (done.taken, done.failed) == (2, 7)
     assert watch.pull().taken == 7
+
+
+def test_files_of_a_bucket_are_fetched_again_slice_by_slice(
+    watch: Watch, bucket: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retro, "SLICE", 2)
+    for number in range(5):
+        put(bucket, f"in/{number}.png", png(number))
+    feed_id = watch.add(bucket).feed().id
+    watch.pull()
+    matched(watch.engine)
+    enrol(watch.engine, utc_now() - 2 * retro.SETTLE)
+    servers.client(bucket.url).delete_object(Bucket=bucket.bucket, Key="in/1.png")
+    went = []
+    while (found := retro.next_slice(watch.engine, utc_now())) is not None:
+        assert (found.name, found.is_place) == ("archive", True)
+        for away in (replace(bucket, bucket="no-such-bucket"), bucket):  # it goes on from where it was
+            with contextlib.suppress(FetchFailed):
+                done = pulls.again(watch.settings, watch.engine, "archive", away, found.scan_id)
+                went.append((done.asked, done.fetched, done.failed))
+    assert went == [(2, 1, 1), (2, 2, 0), (1, 1, 0)]
+    with reading(watch.engine) as session:
+        scan = session.exec(select(RetroScan)).one()
+        waiting = session.exec(select(MediaItem).where(MediaItem.state == "received")).all()
+    assert (scan.state, scan.fetched, scan.failed) == ("done", 4, 1)
+    assert scan.after_key == f"~{feed_id}"
+    assert len(waiting) == 4
 
 
 def test_a_feed_gives_no_more_than_was_agreed_and_a_paused_one_nothing(watch: Watch, bucket: Place) -> None:
