@@ -84,28 +84,6 @@ def _stream(events: int, window_s: int, seed: int) -> Server:
     draw, end = random.Random(seed), time.time_ns() // 1000  # noqa: S311 - made-up posts
     picture, server = small_image(seed), Server()
     words = ["sea", "wide", "boat", "small", "row", "stars", "nobody", "named", "the", "and", "is", "we"]
-        "the",
-        "sea",
-        "is",
-        "wide",
-        "and",
-        "the",
-        "boat",
-        "is",
-        "small",
-        "so",
-        "we",
-        "row",
-        "on",
-        "and",
-        "look",
-        "at",
-        "stars",
-        "that",
-        "nobody",
-        "has",
-        "named",
-    ]
     for number in range(events):
         when = end - (events - 1 - number) * window_s * 1_000_000 // events
         said = " ".join(draw.choices(words, k=draw.randint(3, 40)))
