@@ -360,7 +360,7 @@ def test_a_takedown_is_written_beside_its_item(partner: Partner) -> None:
     assert (answer.status_code, answer.json()) == (202, {"key": "one", "status": "removed"})
     with reading(partner.engine) as session:
         found = takedowns.of_media(session, str(_row(partner, "one").media_id))
-    assert [(one.feed, one.status, one.note) for one in found] == [
+    assert [(one.partner, one.status, one.note) for one in found] == [
         (partner.name, "removed", "After your notice.")
     ]
     is_problem(partner.send(b'{"key":"two","status":"removed"}', path=TAKEDOWNS), 404, "item_unknown")
