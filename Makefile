@@ -71,6 +71,9 @@ bench: models  ## the measurements behind every number in README, written into R
 	$(LIKENESS) bench voices --data $(LIKENESS_DATA)/voices --json monitor/bench/results/voices.json
 	$(LIKENESS) bench match --json monitor/bench/results/match.json
 	$(LIKENESS) bench pipeline --media $(LIKENESS_DATA)/faces/lfw-dev --limit 200 --json monitor/bench/results/pipeline.json
+	$(LIKENESS) bench crawl --json monitor/bench/results/crawl.json
+	$(LIKENESS) bench jetstream --json monitor/bench/results/jetstream.json
+	$(LIKENESS) bench push --data $(LIKENESS_DATA)/faces/lfw-dev --json monitor/bench/results/push.json
 	$(LIKENESS) bench enrollment --data $(LIKENESS_DATA) --json monitor/bench/results/enrollment.json
 	$(LIKENESS) bench readme
 

@@ -134,7 +134,7 @@ class Crew:
                     stop.wait(IDLE_S if not once else IDLE_S / 10)
 
     def _catch_up(self) -> None:
-        """Let every gallery see whoever was sealed before these items were taken: nobody is missed by a moment."""
+        """Let every gallery see whoever was sealed before these items were taken."""
         for side in self._tools.sides:
             with contextlib.suppress(LikenessError):  # a search tries again by itself, and says what is wrong
                 side.gallery.follow()

@@ -98,6 +98,7 @@ class StreamSpider(MediaSpider):
         self._heard = time.monotonic()
         self._present_since: float | None = None
         self._tries, self._skip_us = 0, 0
+        self._large_behind: int | None = None
 
     def _cursor(self) -> int | None:
         known = self.watch.cursors.get(TAG, "")
@@ -275,10 +276,9 @@ class StreamSpider(MediaSpider):
         self._tries += 1
         large = isinstance(exc, ConnectionClosed) and exc.sent is not None and exc.sent.code == TOO_BIG
         self.eyes.tally.dropped[FetchTooLarge.code if large else STREAM_CUT] += 1
-        if large:
-            self._skip_us = max(REWIND_US + SKIP_US, 2 * self._skip_us)
-        else:
-            self._skip_us = 0
+        is_again = large and self._large_behind == self._last_us
+        self._skip_us = max(REWIND_US + SKIP_US, 2 * self._skip_us) if is_again else 0
+        self._large_behind = self._last_us if large else None
         self._progress()
 
     def _failed(self, code: str, reason: str) -> None:

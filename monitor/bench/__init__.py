@@ -32,7 +32,7 @@ BENCHES: Final[dict[str, tuple[str, str]]] = {
     ),
     "jetstream": (
         "monitor.bench.jetstream",
-        "Whether Bluesky's stream is kept up with, and whether a cut loses anything: it makes its own events.",
+        "Whether Bluesky's stream is kept up with, and what a cut loses: it makes its own events.",
     ),
     "enrollment": (
         "monitor.bench.enrollment",

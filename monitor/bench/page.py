@@ -33,6 +33,21 @@ SHOWN: Final = {
         "pipeline.speedup_vs_naive_loop",
         "pipeline.worker_peak_mb",
     ),
+    "crawl": (
+        "crawl.pages_per_s",
+        "crawl.ratio_to_scrapy_bench",
+        "crawl.cpu_ms_per_page",
+        "crawl.scrapy_cpu_ms_per_page",
+        "crawl.rss_growth",
+    ),
+    "jetstream": ("jetstream.events_per_s", "jetstream.missed"),
+    "push": (
+        "push.requests_per_s",
+        "push.p99_ms",
+        "push.to_alert_p95_s",
+        "push.lost",
+        "push.doubled",
+    ),
     "voices": (
         "voices.impostors_above_alert",
         "voices.eer_2s_clean",
@@ -93,7 +108,7 @@ def enrolment(results: Sequence[Mapping[str, Any]]) -> str:
 def figures(results: Iterable[Mapping[str, Any]]) -> str:
     """Make the table of figures with, for each bench, what it was measured on and by which command."""
     lines = [
-        "| figure | value | 95 % interval; for the pipeline lowest and highest of five rounds | n |",
+        "| figure | value | 95 % interval; for rates lowest and highest of the rounds | n |",
         "|---|---|---|---|",
     ]
     notes = []

@@ -21,8 +21,8 @@ def scheduler() -> None:
     stand in a partner's bucket or folder.
     """
     from monitor import log
-    from monitor.watching import run_watch
     from monitor.settings import load_settings
+    from monitor.watching import run_watch
 
     settings = load_settings()
     log.configure(json=settings.log_json)

@@ -361,7 +361,7 @@ def test_a_takedown_is_written_beside_its_item(partner: Partner) -> None:
     with reading(partner.engine) as session:
         found = takedowns.of_media(session, str(_row(partner, "one").media_id))
     assert [(one.partner, one.status, one.note) for one in found] == [
-        (partner.name, "removed", "After your notice.")
+        ("An Agency", "removed", "After your notice.")
     ]
     is_problem(partner.send(b'{"key":"two","status":"removed"}', path=TAKEDOWNS), 404, "item_unknown")
     is_problem(partner.send(b'{"key":"one","status":"gone"}', path=TAKEDOWNS), 422, "item_broken")
