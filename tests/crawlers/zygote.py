@@ -94,8 +94,11 @@ def main() -> int:
     import crawlers.handler  # noqa: PLC0415 - only in the process that forks
     import crawlers.middlewares  # noqa: PLC0415
     import crawlers.pipelines  # noqa: PLC0415
+    import crawlers.spiders.archive  # noqa: PLC0415
+    import crawlers.spiders.commoncrawl  # noqa: PLC0415
     import crawlers.spiders.platform  # noqa: PLC0415
-    import crawlers.spiders.site  # noqa: F401, PLC0415
+    import crawlers.spiders.site  # noqa: PLC0415
+    import crawlers.spiders.stream  # noqa: F401, PLC0415
     from crawlers.__main__ import main as crawl  # noqa: PLC0415
 
     _load_parts()
