@@ -81,12 +81,11 @@ INSTALL: Final = "Install Debian's chromium, or name one with LIKENESS_CHROMIUM.
 log = logging.getLogger(__name__)
 
 
-def executable() -> str:
+def executable(named: str = "") -> str:
     """Find Chromium. Raises ConfigError where it, or the library that drives it, is missing."""
     if importlib.util.find_spec("playwright") is None:
         msg = "a source says javascript=yes, and the library that drives a browser is missing"
         raise ConfigError(msg, hint="Install the extra: pip install 'likeness-watch[javascript]'.")
-    named = os.environ.get("LIKENESS_CHROMIUM", "")
     found = shutil.which(named) if named else shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         msg = f"a source says javascript=yes, and there is no browser{f' at {named}' if named else ''}"
@@ -239,7 +238,7 @@ class Rendered:
                 if is_root:
                     log.warning("Chromium runs without its sandbox, because this process runs as root")
                 self._browser = await self._playwright.chromium.launch(
-                    executable_path=executable(),
+                    executable_path=executable(self._eyes.chromium),
                     args=flags(self._refusing.getsockname()[1]),
                     chromium_sandbox=not is_root,
                     env={

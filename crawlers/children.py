@@ -29,7 +29,14 @@ FEEDS: Final = "feeds:addresses"
 PULL: Final = "pull:"
 """Begins the name of a child that fetches from a partner's bucket or folder (pulls.py)."""
 
-HANDED_DOWN: Final = ("crawl_contact", "fetch_max_bytes", "fetch_seconds", "max_bytes", "log_json")
+HANDED_DOWN: Final = (
+    "crawl_contact",
+    "fetch_max_bytes",
+    "fetch_seconds",
+    "max_bytes",
+    "log_json",
+    "chromium",
+)
 """Settings that a crawl needs beside database and folders. No key and no password is among them."""
 
 

@@ -49,6 +49,7 @@ def _threads() -> ThreadPoolExecutor:
 class Eyes:
     """One crawl of one source. `door` takes media in and opens none: it holds a public key only.
 
+    `chromium` names the browser for pages with scripts; empty is the one that is found on the path.
     `closed` says until when, in time.monotonic(), a host (name and port) is not asked because it asked so.
     """
 
@@ -60,6 +61,7 @@ class Eyes:
     door: Door
     user_agent: str
     terms: Terms = field(default_factory=Terms)
+    chromium: str = ""
     closed: dict[str, float] = field(default_factory=dict)
     threads: ThreadPoolExecutor = field(default_factory=_threads)
 

@@ -81,7 +81,7 @@ def crawl(settings: Settings, name: str, *, by_hand: bool = True, terms: Terms |
         if runs_scripts(source):
             from crawlers import browser  # noqa: PLC0415 - only where a source says so
 
-            browser.executable()
+            browser.executable(settings.chromium)
         with held_lease(engine, f"crawl:{source.id}") as held:
             eyes = eyes_for(settings, engine, source, agent, by_hand=by_hand)
             return _crawl(engine, replace(eyes, terms=terms or Terms()), held)
@@ -115,6 +115,7 @@ def eyes_for(settings: Settings, engine: Engine, source: Source, agent: str, *, 
         fetcher=Fetcher(rules, limits, agent, _collected(source), partial(keep, door=door)),
         door=door,
         user_agent=agent,
+        chromium=settings.chromium,
     )
 
 

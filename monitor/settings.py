@@ -139,6 +139,10 @@ class Settings(BaseSettings):
         default="", description="Address or page in the crawler's User-Agent; crawling refuses without."
     )
     fetch_max_bytes: int = Field(default=256 * 2**20, gt=0, description="Largest media body fetched.")
+    chromium: str = Field(
+        default="",
+        description="Browser for sources that say javascript=yes, path or command. Empty: Debian's chromium.",
+    )
     fetch_seconds: float = Field(default=120.0, gt=0, description="Longest fetch of one body, seconds.")
 
     operator_token: SecretStr | None = Field(

@@ -58,11 +58,12 @@ def test_the_page_of_harms_names_tests() -> None:
 
 
 def test_every_command_that_is_named_exists(page: Path) -> None:
+    commands = typer.main.get_command(app)
     for said in inline(page):
         words = said.split()
         if words[0] != "likeness" or (len(words) > 1 and not words[1].islower()):
             continue
-        command: Any = typer.main.get_command(app)
+        command: Any = commands
         for word in words[1:]:
             if not hasattr(command, "commands"):
                 break

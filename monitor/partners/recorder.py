@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST_TOGETHER: Final = 64
 """Messages in one transaction: some tens of milliseconds, so that other writers hardly wait."""
 
-GATHER_S: Final = 0.04
+GATHER_S: Final = 0.02
 """Seconds that the first message of a lot waits for others: a transaction costs milliseconds of the processor
 and a flush of the disk, whether it holds one message or fifty."""
 
