@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 MOST_REQUESTS: Final = 60
 MOST_BYTES: Final = 16 * 2**20
-PAGE_S: Final = 12.0
+PAGE_S: Final = 20.0
 """What one page may load, and how long it may run."""
 
 QUIET_S: Final = 4.0

@@ -21,23 +21,23 @@ class Language:
     """One language of a challenge. `code` is ISO 639-1, `name` what its speakers call it.
 
     `words` has ten entries, for 0 to 9: the word that is shown, then others that mean the same or that a
-    listener writes for it (homophones such as "to" for two). `measured` says whether the listener was tried
-    on recorded people of the language (README.md); where it was not, other digits than those asked may be its
-    own fault, and nobody is refused for them.
+    listener writes for it (homophones such as "to" for two). `sure` says whether the listener was
+    tried on recorded people of the language, also in noise and on a telephone, and took no row for other digits
+    (README.md); elsewhere other digits than those asked may be its own fault, and nobody is refused for them.
     """
 
     code: str
     name: str
     words: tuple[tuple[str, ...], ...]
-    measured: bool
+    sure: bool
 
     def word(self, digit: str) -> str:
         """Give the word that is shown under a digit."""
         return self.words[int(digit)][0]
 
 
-MEASURED: Final = frozenset({"en", "es", "fr", "it", "ru"})
-"""Languages in which recorded people were listened to: one speaker of each."""
+SURE: Final = frozenset({"en", "it", "ru"})
+"""Languages in which none of 72 rows of a recorded person was refused, one speaker of each."""
 
 
 def _language(code: str, name: str, words: str) -> Language:
@@ -46,7 +46,7 @@ def _language(code: str, name: str, words: str) -> Language:
     if len(rows) != 10:
         msg = f"{code} has {len(rows)} digits"
         raise ValueError(msg)
-    return Language(code, name, rows, code in MEASURED)
+    return Language(code, name, rows, code in SURE)
 
 
 _ALL: Final = (

@@ -134,16 +134,16 @@ def said_sign(judges: Judges, sound: Sound | None, drawn: Drawn, now: datetime) 
     transcript = judges.listener.hear(judges.settings, sound, drawn.language, now)
     if transcript is None:
         return Sign(DIGITS, Outcome.DOUBT, "language_not_heard", float(len(drawn.digits)))
-    measured = LANGUAGES[drawn.language].measured
-    return digits_sign(drawn.digits, digits_of(transcript, drawn.language), measured=measured)
+    sure = LANGUAGES[drawn.language].sure
+    return digits_sign(drawn.digits, digits_of(transcript, drawn.language), sure=sure)
 
 
-def digits_sign(asked: str, heard: str, *, measured: bool = True) -> Sign:
-    """Hold the digits heard against those asked. In a language that was not `measured` a person decides."""
+def digits_sign(asked: str, heard: str, *, sure: bool = True) -> Sign:
+    """Hold the digits heard against those asked. Where the listener is not `sure` of the language, a person decides."""
     off = distance(asked, heard)
     if off == 0:
         return Sign(DIGITS, Outcome.PASS, "digits_said", 0.0)
-    if off <= OFF_BY or not measured:
+    if off <= OFF_BY or not sure:
         return Sign(DIGITS, Outcome.DOUBT, "digits_near", float(off))
     return Sign(DIGITS, Outcome.FAIL, "digits_other", float(off))
 
