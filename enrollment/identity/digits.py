@@ -21,8 +21,8 @@ class Language:
     """One language of a challenge. `code` is ISO 639-1, `name` what its speakers call it.
 
     `words` has ten entries, for 0 to 9: the word that is shown, then others that mean the same or that a
-    listener writes for it (homophones such as "to" for two). `sure` says whether the listener was
-    tried on recorded people of the language, also in noise and on a telephone, and took no row for other digits
+    listener writes for it (homophones such as "to" for two). `sure` says whether the listener was tried on
+    recorded people of the language, also in noise and on a telephone, and took no row for other digits
     (README.md); elsewhere other digits than those asked may be its own fault, and nobody is refused for them.
     """
 

@@ -139,7 +139,7 @@ def said_sign(judges: Judges, sound: Sound | None, drawn: Drawn, now: datetime) 
 
 
 def digits_sign(asked: str, heard: str, *, sure: bool = True) -> Sign:
-    """Hold the digits heard against those asked. Where the listener is not `sure` of the language, a person decides."""
+    """Hold the digits heard against those asked; a person decides where the listener is not `sure`."""
     off = distance(asked, heard)
     if off == 0:
         return Sign(DIGITS, Outcome.PASS, "digits_said", 0.0)

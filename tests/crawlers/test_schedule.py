@@ -177,7 +177,8 @@ def test_a_crawl_process_is_given_no_secret(tmp_path: Path, monkeypatch: pytest.
         name: value for name, value in child_environment(settings).items() if name.startswith("LIKENESS_")
     }
     assert set(given) == {
-        "LIKENESS_BLOB_DIR", "LIKENESS_CHROMIUM", "LIKENESS_CRAWL_CONTACT", "LIKENESS_DATABASE_URL", "LIKENESS_FETCH_MAX_BYTES",
+        "LIKENESS_BLOB_DIR", "LIKENESS_CHROMIUM", "LIKENESS_CRAWL_CONTACT",
+            "LIKENESS_DATABASE_URL", "LIKENESS_FETCH_MAX_BYTES",
         "LIKENESS_FETCH_SECONDS", "LIKENESS_HOME", "LIKENESS_LOG_JSON", "LIKENESS_MAX_BYTES",
     }  # fmt: skip
     assert "in-the-environment" not in given.values()
