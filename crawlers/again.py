@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crawlers import retro
@@ -18,7 +18,7 @@ from crawlers.fetch_guard import Rules
 from crawlers.journal import Journal
 from crawlers.retro import FEED
 from crawlers.run import eyes_for, held_lease, walk
-from crawlers.seen import SeenBook
+from crawlers.seen import LOOKED, MEDIA, SeenBook
 from crawlers.settings import user_agent
 from crawlers.tables import RetroScan, Source
 from monitor import log
@@ -29,6 +29,8 @@ from monitor.settings import load_settings
 from monitor.values import Origin, OriginKind, SourceId
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Engine
     from sqlmodel import Session
 
@@ -70,35 +72,58 @@ def again(settings: Settings, scan_id: str, key: str) -> dict[str, Any]:
             eyes = eyes_for(settings, engine, source, agent, by_hand=True)
             if key.startswith(FEED):
                 eyes = _of_feed(eyes)
-            _fetch(engine, eyes, asked, held)
-        done = eyes.tally.media_taken + eyes.tally.media_known
-        failed = max(0, len(asked) - done)
-        retro.counted(engine, scan_id, done, failed)
-        if _is_over(engine, scan, key, len(asked)):
+            count = Count(scan_id)
+            _fetch(engine, eyes, asked, held, count)
+        if key.startswith(FEED):  # done in one slice: its rows do not say when something was fetched again
+            count.fetched = eyes.tally.media_taken + eyes.tally.media_known
+            count.failed = max(0, len(asked) - count.fetched)
+            retro.counted(engine, scan_id, count.fetched, count.failed)
             retro.passed(engine, scan_id, key)
-        return {"source": source.name, "asked": len(asked), "fetched": done, "failed": failed}
+        else:
+            left = _left(engine, scan, key)
+            if left == 0 or (len(asked) < retro.SLICE and left == len(asked)):  # nothing moves any more
+                retro.passed(engine, scan_id, key, failed=left)
+        return {"source": source.name, "asked": len(asked), "fetched": count.fetched, "failed": count.failed}
     finally:
         engine.dispose()
 
 
-def _fetch(engine: Engine, eyes: Eyes, asked: list[retro.Pointer], held: tuple[str, str]) -> None:
+@dataclass
+class Count:
+    """What came of a slice, written down with what was looked at, so that a kill loses none and doubles none.
+
+    `moved_on` are places that failed, after which another place of the same item is tried.
+    """
+
+    scan_id: str
+    fetched: int = 0
+    failed: int = 0
+    moved_on: set[str] = field(default_factory=set)
+
+    def __call__(self, session: Session, batch: Mapping[str, Seen]) -> None:
+        """Count one batch, in its transaction."""
+        looked = [seen for seen in batch.values() if seen.part == MEDIA]
+        fetched = sum(seen.code in LOOKED for seen in looked)
+        failed = sum(seen.code not in LOOKED and seen.url not in self.moved_on for seen in looked)
+        retro.count(session, self.scan_id, fetched, failed)
+        self.fetched, self.failed = self.fetched + fetched, self.failed + failed
+
+
+def _fetch(
+    engine: Engine, eyes: Eyes, asked: list[retro.Pointer], held: tuple[str, str], count: Count
+) -> None:
     from crawlers.spiders.again import AgainSpider  # noqa: PLC0415 - importing Scrapy takes a second
 
     with Journal(engine, eyes.book, eyes.tally, "", held) as journal:
-        walk(eyes, journal, AgainSpider, asked=asked)
+        if not eyes.source.id.startswith(FEED):
+            journal.also = count
+        walk(eyes, journal, AgainSpider, asked=asked, moved_on=count.moved_on)
         journal.check()
 
 
-def _is_over(engine: Engine, scan: RetroScan, key: str, before: int) -> bool:
-    """Say whether a scan is done with a source: nothing is left, or nothing moves any more.
-
-    A feed is done in one slice: its rows do not say when something was fetched again.
-    """
-    if key.startswith(FEED):
-        return True
+def _left(engine: Engine, scan: RetroScan, key: str) -> int:
     with reading(engine) as session:
-        left = len(retro.pointers(session, scan, key))
-    return left == 0 or (before < retro.SLICE and left == before)
+        return len(retro.pointers(session, scan, key))
 
 
 def _scan(session: Session, scan_id: str) -> RetroScan:

@@ -259,7 +259,7 @@ class Rendered:
             else:
                 status, headers, body = await self._allowed(asked, budget)
                 await route.fulfill(status=status, headers=headers, body=body)
-        except Exception:  # noqa: BLE001 - whatever it is, nothing goes out
+        except Exception:  # noqa: BLE001 - edge: whatever it is, nothing goes out
             with contextlib.suppress(Exception):  # the page may be gone by now
                 if asked.is_navigation_request():
                     await route.fulfill(status=204)  # a page that would go elsewhere stays what it is

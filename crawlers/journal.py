@@ -12,13 +12,14 @@ from monitor.db import writing
 from monitor.errors import LeaseLost, StorageError, StorageFull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from sqlalchemy import Engine
+    from sqlmodel import Session
 
     from crawlers.runs import Tally
-    from crawlers.seen import SeenBook
+    from crawlers.seen import Seen, SeenBook
 
 NO_WRITE: Final = (DBAPIError, StorageFull)
 """What is raised where the database does not answer, or has no room."""
@@ -27,12 +28,16 @@ BATCH_S: Final = 0.5
 """Seconds between two writes: what a killed crawl may have to look at again."""
 
 
+def _nothing_more(_session: Session, _batch: Mapping[str, Seen]) -> None:
+    """Do nothing beside writing a batch down."""
+
+
 class Journal:
     """Use as a context manager around a crawl; leaving it writes the rest.
 
     A write that fails, because the disk is full or another process holds the lock, is tried again with
     the next one. `lost` says that another process took the source over: `on_lost`, where it
-    is set, is called once to end the crawl.
+    is set, is called once to end the crawl. `also` is done in the transaction of each batch.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Journal:
         self._engine, self._book, self._tally, self._run_id, self._held = engine, book, tally, run_id, held
         self._cursors = book.cursors
         self._stop, self.lost = threading.Event(), False
+        self.also: Callable[[Session, Mapping[str, Seen]], None] = _nothing_more
         self.on_lost: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._keep_writing, name="crawl-journal", daemon=True)
 
@@ -69,6 +75,7 @@ class Journal:
         try:
             with writing(self._engine) as session:
                 self._book.write(session, batch)
+                self.also(session, batch)
                 self._cursors.write(session, cursors)
                 runs.note(session, self._run_id, self._tally)
                 self.lost = not lease.extend(session, *self._held)

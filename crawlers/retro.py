@@ -142,9 +142,14 @@ def up_to(key: str, done: Sequence[Before]) -> str:
 
 def counted(engine: Engine, scan_id: str, fetched: int, failed: int) -> None:
     """Add to what a scan fetched, and to what was gone or could not be had."""
-    more = {"fetched": col(RetroScan.fetched) + fetched, "failed": col(RetroScan.failed) + failed}
     with writing(engine) as session:
-        session.exec(update(RetroScan).where(col(RetroScan.id) == scan_id).values(**more))
+        count(session, scan_id, fetched, failed)
+
+
+def count(session: Session, scan_id: str, fetched: int, failed: int) -> None:
+    """Do as `counted`, in the caller's transaction."""
+    more = {"fetched": col(RetroScan.fetched) + fetched, "failed": col(RetroScan.failed) + failed}
+    session.exec(update(RetroScan).where(col(RetroScan.id) == scan_id).values(**more))
 
 
 def pointers(session: Session, scan: RetroScan, key: str, most: int = SLICE) -> list[Pointer]:

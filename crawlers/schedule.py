@@ -222,34 +222,50 @@ class Jobs:
 
     def _start(self, row: Source) -> None:
         """Start one crawl, where there is room and nobody crawls the same host."""
-        host = urlsplit(row.url).netloc
-        with self._lock:
-            _, not_before = self._silent.get(row.id, (0, 0.0))
-            if len(self._running) >= CRAWLS_AT_ONCE or row.id in self._running:
-                return
-            if not_before > self._steady() or host in {one for _, one in self._running.values()}:
-                return
-            self._running[row.id] = (row.name, host)
-        self._scheduler.add_job(
-            self._crawl, args=[SourceId(row.id), row.name], executor=CRAWLS, name=f"crawl {row.name}"
-        )
+        crawl = partial(self._children.crawl, SourceId(row.id), row.name)
+        self._begin(row.id, row.name, urlsplit(row.url).netloc, crawl)
 
-    def _crawl(self, source_id: SourceId, name: str) -> None:
+    def _begin(
+        self,
+        key: str,
+        name: str,
+        host: str,
+        act: Callable[[], bool],
+        over: Callable[[bool], None] | None = None,
+    ) -> bool:
+        """Start a process where there is room, nobody is at its host and it need not wait; say whether.
+
+        `act` waits for it and says whether it gave a report. `over` hears that, and sees to when it is tried
+        again; without it, what gave no report waits, each time twice as long.
+        """
+        with self._lock:
+            _, not_before = self._silent.get(key, (0, 0.0))
+            busy = key in self._running or host in {one for _, one in self._running.values()}
+            if busy or len(self._running) >= CRAWLS_AT_ONCE or not_before > self._steady():
+                return False
+            self._running[key] = (name, host)
+        job = partial(self._do, key, name, act, over or partial(self._wait_longer, key))
+        self._scheduler.add_job(job, executor=CRAWLS, name=name)
+        return True
+
+    def _do(self, key: str, name: str, act: Callable[[], bool], over: Callable[[bool], None]) -> None:
         reported = False
         try:
-            reported = self._children.crawl(source_id, name)
-        except Exception:  # noqa: BLE001 - edge: one crawl that cannot be started must not end the scheduler
-            log.get(__name__).exception("a crawl could not be started", source=name)
-        self._over(source_id, reported=reported)
+            reported = act()
+        except Exception:  # noqa: BLE001 - edge: what cannot be started must not end the scheduler
+            log.get(__name__).exception("a process could not be started", what=name)
+        try:
+            over(reported)
+        finally:
+            with self._lock:
+                self._running.pop(key, None)
 
-    def _over(self, key: str, *, reported: bool) -> None:
-        """Make room; what gave no report waits, each time twice as long."""
+    def _wait_longer(self, key: str, reported: bool) -> None:  # noqa: FBT001 - what `_begin` hands on
         with self._lock:
             times = self._silent.pop(key, (0, 0.0))[0]
             if not reported:
                 wait_s = min(RETRY_S * 2 ** min(times, 16), LONGEST_RETRY_S)
                 self._silent[key] = (times + 1, self._steady() + wait_s)
-            self._running.pop(key, None)
 
     def _look_again(self, now: datetime) -> None:
         """Start the next slice of a second look, one at a time, where there is room."""
@@ -263,26 +279,19 @@ class Jobs:
             self._pass_over(found, "no key-encryption key opens the place")
             return
         host = PULL + found.name if found.is_place else urlsplit(found.url).netloc or found.url
-        with self._lock:
-            busy = host in {one for _, one in self._running.values()}
-            if busy or len(self._running) >= CRAWLS_AT_ONCE:
-                return
-            self._running[found.key] = (found.name, host)
-        self._again_from = math.inf
-        self._scheduler.add_job(self._again, args=[found], executor=CRAWLS, name=f"again {found.name}")
+        wait, self._again_from = self._again_from, math.inf
+        again = partial(self._children.again, found)
+        if not self._begin(found.key, found.name, host, again, partial(self._looked_again, found)):
+            self._again_from = wait
 
-    def _again(self, found: retro.Slice) -> None:
-        reported = False
+    def _looked_again(self, found: retro.Slice, reported: bool) -> None:  # noqa: FBT001 - as above
+        self._in_vain = 0 if reported else self._in_vain + 1
         try:
-            reported = self._children.again(found)
-            self._in_vain = 0 if reported else self._in_vain + 1
             if self._in_vain >= AGAIN_TRIES:
                 self._pass_over(found, "it gave no report")
                 self._in_vain = 0
-        except Exception:  # noqa: BLE001 - edge: as with a crawl
-            log.get(__name__).exception("a second look could not be started", source=found.name)
-        with self._lock:
-            self._running.pop(found.key, None)
+        except (DBAPIError, StorageFull) as exc:
+            log.get(__name__).warning("the database did not answer", error=type(exc).__name__)
         self._again_from = self._steady() + (0 if reported else RETRY_S)
 
     def _pass_over(self, found: retro.Slice, why: str) -> None:
@@ -294,47 +303,21 @@ class Jobs:
 
     def _fetch_for_feeds(self) -> None:
         """Fetch what partners pushed by address, one slice at a time, where there is room."""
-        if self._steady() < self._feeds_from or not feeds.due(self._engine):
-            return
-        with self._lock:
-            if FEEDS in self._running or len(self._running) >= CRAWLS_AT_ONCE:
-                return
-            self._running[FEEDS] = (FEEDS, FEEDS)
-        self._scheduler.add_job(self._fetch, executor=CRAWLS, name=FEEDS)
+        if self._steady() >= self._feeds_from and feeds.due(self._engine):
+            self._begin(FEEDS, FEEDS, FEEDS, self._children.fetch, self._fetched)
 
-    def _fetch(self) -> None:
-        reported = False
-        try:
-            reported = self._children.fetch()
-        except Exception:  # noqa: BLE001 - edge: as with a crawl
-            log.get(__name__).exception("what partners pushed by address could not be fetched")
-        with self._lock:
-            self._running.pop(FEEDS, None)
+    def _fetched(self, reported: bool) -> None:  # noqa: FBT001 - what `_begin` hands on
         self._feeds_from = self._steady() + (SYNC_S if reported else RETRY_S)
 
     def _pull_feeds(self, now: datetime) -> None:
         """Start fetching from partners' buckets and folders that are due, where there is room."""
         for name in pull_times.due(self._engine, now):
-            key = PULL + name
             with self._lock:
-                _, not_before = self._silent.get(key, (0, 0.0))
                 pulls = sum(one.startswith(PULL) for one in self._running)
-                full = pulls >= PULLS_AT_ONCE or len(self._running) >= CRAWLS_AT_ONCE
-                if full or not self._children.can_pull:
-                    return
-                places = {host for _, host in self._running.values()}
-                if key in places or not_before > self._steady():
-                    continue
-                self._running[key] = (key, key)
-            self._scheduler.add_job(self._pull, args=[name], executor=CRAWLS, name=key)
-
-    def _pull(self, name: str) -> None:
-        reported = False
-        try:
-            reported = self._children.pull(name)
-        except Exception:  # noqa: BLE001 - edge: as with a crawl
-            log.get(__name__).exception("a feed could not be fetched", feed=name)
-        self._over(PULL + name, reported=reported)
+            if pulls >= PULLS_AT_ONCE or not self._children.can_pull:
+                return
+            key = PULL + name
+            self._begin(key, key, key, partial(self._children.pull, name))
 
     def _mind_the_clock(self) -> None:
         """Move what is due back with a wall clock that was set back; nothing may be due beyond all rules."""

@@ -64,7 +64,7 @@ async def opened(url: str, rules: Rules, user_agent: str) -> ClientConnection:
             close_timeout=CLOSE_S,
             **more,
         )
-    except BaseException as exc:
+    except BaseException as exc:  # edge: a task that is given up must not leave its socket open
         sock.close()
         if isinstance(exc, TimeoutError):
             msg = "the server did not open the stream in time"
@@ -86,7 +86,7 @@ async def _connected(host: str, port: int, rules: Rules) -> socket.socket:
         except (OSError, TimeoutError) as exc:
             sock.close()
             failed = exc
-        except BaseException:
+        except BaseException:  # edge: as above
             sock.close()
             raise
         else:

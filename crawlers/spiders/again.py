@@ -21,9 +21,10 @@ class AgainSpider(MediaSpider):
 
     name = "again"
 
-    def __init__(self, eyes: Eyes, asked: list[Pointer], **kwargs: Any) -> None:  # noqa: ANN401 - Scrapy's interface
-        """Keep what is asked for, and where else each thing stood."""
+    def __init__(self, eyes: Eyes, asked: list[Pointer], moved_on: set[str], **kwargs: Any) -> None:  # noqa: ANN401 - Scrapy's
+        """Keep what is asked for, and where else each thing stood. `moved_on` gets what failed on the way."""
         super().__init__(eyes, **kwargs)
+        self._moved_on = moved_on
         self._asked = asked
         self._elsewhere = {
             place[0]: one.places[number + 1 :] for one in asked for number, place in enumerate(one.places)
@@ -40,6 +41,10 @@ class AgainSpider(MediaSpider):
         failure: Any,  # noqa: ANN401 - Twisted's Failure
     ) -> Iterator[Request]:
         """Note why a file was not fetched, and try where else it stood."""
+        url = failure.request.meta[ASKED]
+        places = self._elsewhere.get(url, ())[:1]
+        if places:
+            self._moved_on.add(url)
         super().media_failed(failure)
-        for place in self._elsewhere.get(failure.request.meta[ASKED], ())[:1]:
+        for place in places:
             yield from self.media(*place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 from sqlmodel import select
 
 from crawlers import lease, retro, sources
-from crawlers.again import Forgetful, _of_feed, _source
+from crawlers.again import Count, Forgetful, _of_feed, _source
 from crawlers.eyes import Eyes
 from crawlers.retro import EVERY, FEED, LOOK_BACK, SETTLE, next_slice, passed, pointers
 from crawlers.run import eyes_for
@@ -246,6 +247,22 @@ def test_a_slice_that_is_killed_goes_on_where_it_was_and_asks_for_no_page(
     with reading(crawls.engine) as session:
         scan = session.exec(select(RetroScan)).one()
     assert (scan.state, scan.failed) == ("done", 1)
+
+
+def test_what_a_slice_came_to_is_counted_with_each_batch_and_an_item_once(engine: Engine) -> None:
+    with writing(engine) as session:
+        session.add(RetroScan(id="scan", upto_seq=1))
+    looked = [("a", TAKEN), ("b", "unchanged"), ("c", "http_404"), ("d", "http_404"), ("d2", TAKEN)]
+    batch = {url: Seen(url, MEDIA, code, utc_now()) for url, code in looked}
+    count = Count("scan", moved_on={"d"})  # `d2` is where else the item of `d` stood
+    with contextlib.suppress(RuntimeError), writing(engine) as session:
+        Count("scan")(session, batch)
+        raise RuntimeError  # killed before it was written down
+    with writing(engine) as session:
+        count(session, batch)
+    with reading(engine) as session:
+        scan = session.get_one(RetroScan, "scan")
+    assert (scan.fetched, scan.failed) == (count.fetched, count.failed) == (3, 1)
 
 
 def test_the_scheduler_looks_again_by_itself_when_somebody_has_enrolled(

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from pydantic import SecretStr
 
 from crawlers import runs, sources
@@ -15,8 +14,8 @@ from crawlers.sources import NewSource
 from monitor.db import utc_now, writing
 from monitor.values import SourceId
 from tests.alerts.mailhost import free_port
-from tests.alerts.test_page_in_browser import CONTRAST
 from tests.alerts.visitor import Visitor
+from tests.operator_pages import is_for_everybody
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -142,21 +141,4 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 def test_the_pages_are_readable_in_every_light_and_on_every_screen(
     served: Visitor, chromium: Any, path: str, width: int, scheme: str
 ) -> None:
-    context = chromium.new_context(
-        color_scheme=scheme,
-        viewport={"width": width, "height": 800},
-        http_credentials={"username": "me", "password": TOKEN},
-        bypass_csp=True,  # for axe alone; the pages have no script of their own
-    )
-    page = context.new_page()
-    page.goto(f"{served.links.public_url}{path}")
-    assert page.locator("h1").count() == 1
-    assert page.locator("script").count() == 0
-    assert page.evaluate(CONTRAST) == []
-    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-    page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(
-        "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes[0].html])"
-    )
-    assert found == []
-    context.close()
+    is_for_everybody(chromium, f"{served.links.public_url}{path}", TOKEN, width, scheme)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from pydantic import SecretStr
 
 from monitor.db import utc_now, writing
@@ -15,9 +14,8 @@ from monitor.partners.feeds import NewFeed
 from monitor.partners.places import Place
 from monitor.partners.pulling import Pulled
 from tests.alerts.mailhost import free_port
-from tests.alerts.test_page_in_browser import CONTRAST
 from tests.alerts.visitor import Visitor
-from tests.enrollment.test_pages_for_everybody import ORDER
+from tests.operator_pages import is_for_everybody
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -56,33 +54,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 def test_the_pages_are_for_everybody(
     served: Visitor, chromium: Any, path: str, width: int, scheme: str
 ) -> None:
-    context = chromium.new_context(
-        color_scheme=scheme,
-        viewport={"width": width, "height": 800},
-        http_credentials={"username": "me", "password": TOKEN},
-        bypass_csp=True,  # for axe alone; the pages have no script of their own
-    )
-    page = context.new_page()
-    page.goto(f"{served.links.public_url}/operator/feeds{path}")
-    assert page.locator("h1").count() == 1
-    assert page.locator("script").count() == 0
-    assert page.evaluate(CONTRAST) == []
-    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-    before, places_met = -1, 0
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        place, what, shown = page.evaluate(ORDER)
-        if not what or place < before:
-            break
-        assert shown, what
-        before, places_met = place, places_met + 1
-    assert places_met > page.locator("main a").count()
-    page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(
-        "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes[0].html])"
-    )
-    assert found == []
-    context.close()
+    is_for_everybody(chromium, f"{served.links.public_url}/operator/feeds{path}", TOKEN, width, scheme)
 
 
 def test_a_feed_that_we_fetch_says_how_the_last_round_went_and_never_where_it_stands(served: Visitor) -> None:
