@@ -354,13 +354,148 @@ class SyntheticSignal:
     trusted: bool = False
 
 
+class Aspect(StrEnum):
+    """What of a sighting a signal speaks about."""
+
+    FACE = "face"
+    VOICE = "voice"
+    WHOLE = "whole"
+    FILE = "file"
+
+
+class Abstention(StrEnum):
+    """Why a signal says nothing. The words that people read stand in alerts/synthetic_words.py."""
+
+    NO_FACE = "no_face"
+    NO_SPEECH = "no_speech"
+    NO_ORIGINAL = "no_original"
+    NO_DECLARATION = "no_declaration"
+    NOT_MOVING = "not_moving"
+    ONE_FRAME = "one_frame"
+    FACE_SMALL = "face_small"
+    FACE_BLURRED = "face_blurred"
+    FACE_TURNED = "face_turned"
+    FACE_COVERED = "face_covered"
+    MONOCHROME = "monochrome"
+    DRAWN = "drawn"
+    RE_ENCODED = "re_encoded"
+    UNLIKE_TRAINING = "unlike_training"
+    TOO_LITTLE_SPEECH = "too_little_speech"
+    NARROW_BAND = "narrow_band"
+    SEVERAL_SPEAKERS = "several_speakers"
+    MUSIC = "music"
+    NO_WEIGHTS = "no_weights"
+    TOO_LATE = "too_late"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Where in a face a signal looked hardest, at one moment.
+
+    `cells` are rows of grey levels in 0..255 over `box` (pixels of the frame), 255 for the strongest sign.
+    """
+
+    at_s: float
+    box: Box
+    cells: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a signal found in one stretch of time; `llr` as in Signal."""
+
+    span: Span
+    llr: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A picture that shows what a signal found: JPEG bytes, and what is to be seen on it in one sentence."""
+
+    jpeg: bytes
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One independent opinion on whether a sighting was made or altered by a computer.
+
+    `name` is stable (`composite_face`), `version` names the weights and calibration. `llr` is the natural
+    logarithm of the likelihood ratio, made or altered against genuine: positive speaks for made. It is None
+    exactly where `abstains` says why. `reasons` and `look_for` (what to look for with one's own eyes or ears)
+    are whole sentences for people; `limits` is one on what this signal is known not to tell. `shown_only`:
+    it is shown and never counted. `moments` and `heats` say when and where. `plates` go into the evidence
+    alone. `strong`: it can carry a verdict by itself, as a comparison with a known original can.
+    """
+
+    name: str
+    version: str
+    aspect: Aspect
+    llr: float | None = None
+    abstains: Abstention | None = None
+    reasons: tuple[str, ...] = ()
+    moments: tuple[Moment, ...] = ()
+    heats: tuple[Heat, ...] = ()
+    look_for: tuple[str, ...] = ()
+    limits: str = ""
+    strong: bool = False
+    shown_only: bool = False
+    plates: tuple[Plate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words that were heard, as a model wrote them down. `subject`: the enrolled person seems to say them."""
+
+    span: Span
+    text: str
+    subject: bool
+
+
+class Made(StrEnum):
+    """The verdict on a sighting being made or altered by a computer. CANNOT_TELL is not NO_SIGN."""
+
+    LIKELY = "synthetic_likely"
+    POSSIBLE = "synthetic_possible"
+    NO_SIGN = "no_sign_found"
+    CANNOT_TELL = "cannot_tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What all signals say together about one sighting of one subject.
+
+    `llr` is what the fusion makes of them, None where it cannot tell. `supports` and `opposes` name the
+    signals that speak strongest for and against, "" where none does. `not_covered` lists, in words for
+    people, the ways to make a fake that no signal here looks for. `thresholds` says from which `llr` on the
+    verdict is POSSIBLE and LIKELY. `language` is the transcript's, ISO 639-1, or "".
+    """
+
+    made: Made
+    llr: float | None
+    signals: tuple[Signal, ...]
+    supports: str = ""
+    opposes: str = ""
+    not_covered: tuple[str, ...] = ()
+    thresholds: tuple[float, float] | None = None
+    version: str = ""
+    said: tuple[Said, ...] = ()
+    language: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SyntheticAssessment:
-    """Whether it is synthetic: a status, the reasons for and against, and what was not covered."""
+    """Whether it is synthetic: what the file itself says, and what we found in this subject's sighting.
+
+    `status`, `reasons` and `not_covered` speak of the file's own words; `assessed` is None where nobody
+    looked further.
+    """
 
     status: SyntheticStatus
     reasons: tuple[SyntheticSignal, ...]
     not_covered: str
+    assessed: Assessment | None = None
 
 
 class Agreement(StrEnum):
