@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from monitor.ml.interfaces import Pack
+    from monitor.ml.synthetic.interfaces import Scorer
     from monitor.settings import Settings
     from monitor.sides import Side
+    from monitor.stages.assess import Assessor
     from monitor.tools import Tools
 
 MEBIBYTE = 2**20
@@ -65,11 +67,23 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
             dial=held.enter_context(Dial(engine, halves_of(pack))),
             keep_original_bytes=settings.keep_original_mb * MEBIBYTE,
             copies=CopyIndex(engine),
+            assessor=_assessor(settings, pack),
             older=tuple(
                 held.enter_context(_older(elder, settings, engine, keks, pack))
                 for elder in _elders(settings, engine, pack)
             ),
         )
+
+
+def _assessor(settings: Settings, pack: Pack) -> Assessor | None:
+    """Put the signals of synthetic media together, in the order in which they are shown."""
+    if settings.synthetic == "off":
+        return None
+    from monitor.ml.synthetic.fusing import shipped_fusion  # noqa: PLC0415 - as above
+    from monitor.stages.assess import Assessor  # noqa: PLC0415
+
+    scorers: tuple[Scorer, ...] = ()
+    return Assessor(scorers, None, shipped_fusion(), pack)
 
 
 def _elders(settings: Settings, engine: Engine, pack: Pack) -> tuple[switching.Elder, ...]:

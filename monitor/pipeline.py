@@ -21,9 +21,10 @@ from monitor.db import writing
 from monitor.drafting import Seen, draft, draft_copy, finding_model, take_back
 from monitor.errors import GalleryNotReady, LeaseLost, LikenessError, MediaError, SubjectErased
 from monitor.intake import WHOLE_BYTES, opened
-from monitor.ml.synthetic.declared import assess
+from monitor.ml.synthetic.declared import declared
 from monitor.progress import Begun, Outcome, Run
 from monitor.sides import alive_on
+from monitor.stages.assess import Media, assess
 from monitor.stages.detect import detect
 from monitor.stages.embed import embed
 from monitor.stages.match import match
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
     from monitor.drafting import Drafts
     from monitor.ml.interfaces import Pack
     from monitor.sides import Side
-    from monitor.stages.decode import Room
+    from monitor.stages.decode import Clip, Room
     from monitor.stages.match import Matched
     from monitor.tools import Tools
-    from monitor.values import Appearances, BlobId, Probe, SyntheticAssessment
+    from monitor.values import Appearances, BlobId, Probe, SyntheticAssessment, Verdict
 
 GALLERY_WAIT_S = 2.0
 """An item that met a gallery that was not ready is taken up again after this long."""
@@ -92,7 +93,7 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
         # 3  decode: the child process has been at work since `begin`; frames come as they are read
         work, clip = run.ready()
         with clip:
-            picture, synthetic = run.picture(clip), assess(clip.signals)
+            picture, synthetic = run.picture(clip), declared(clip.signals)
             # 3b  a picture that was told of before is known by its looks, and not looked at again
             known = _known(picture, synthetic, tools)
             if known is not None:
@@ -115,6 +116,8 @@ def look(begun: Begun, tools: Tools, *, end_later: bool = False) -> Outcome:
                 for side, one in zip(tools.sides, matched, strict=True)
                 for verdict in score(one, synthetic, side.dial)
             ]
+            # 7b  whether it was made by a computer: asked only of who was found
+            verdicts = _assessed(verdicts, work, perceptual_hash, tools)
         # 8, 9  evidence and finding, with the end of the item, in one transaction
         looked = _looked(appearances, gallery_seq, perceptual_hash)
         with run.step("evidence"):
@@ -160,6 +163,26 @@ def _again(pack: Pack) -> Callable[[Probe], Probe] | None:
     return None if pack.faces is None else partial(look_again, models=pack.faces)
 
 
+def _assessed(
+    verdicts: list[tuple[Side, Verdict]], work: Work, perceptual_hash: str | None, tools: Tools
+) -> list[tuple[Side, Verdict]]:
+    """Ask of each sighting whether it was made by a computer."""
+    if tools.assessor is None:
+        return verdicts
+    media = Media(work.sha256, perceptual_hash, partial(_decoded_again, work, tools))
+    found = assess([verdict for _, verdict in verdicts], media, tools.assessor)
+    return [(side, verdict) for (side, _), verdict in zip(verdicts, found, strict=True)]
+
+
+def _decoded_again(work: Work, tools: Tools, frames_per_second: float | None) -> Clip:
+    """Start to decode an item once more, with this many frames a second of a video."""
+    limits = tools.decoder.limits
+    if frames_per_second is not None:
+        limits = replace(limits, frames_per_second=frames_per_second)
+    pieces = opened(work.blob_id, work.sha256, tools.blobs, tools.opener)
+    return tools.decoder.start_pieces(pieces, limits=limits)
+
+
 def _looked(appearances: Appearances, gallery_seq: int, perceptual_hash: str | None) -> Looked:
     left_out = [{"part": n.part, "code": n.code, "reason": n.reason} for n in appearances.not_looked]
     return Looked(
@@ -179,7 +202,8 @@ def _known(picture: NDArray[np.uint8] | None, synthetic: SyntheticAssessment, to
     if picture is None or tools.copies is None or tools.older:
         return None
     known = recognise(picture, tools.copies, tools.engine, tools.keks, finding_model(tools.pack))
-    return known if known is not None and known.view.detail.synthetic == synthetic else None
+    told = replace(known.view.detail.synthetic, assessed=None) if known is not None else None
+    return known if told == synthetic else None
 
 
 def _attached(run: Run, known: Known, perceptual_hash: str | None, tools: Tools) -> Outcome:

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="Where models run. cuda without a usable GPU is an error."
     )
+    synthetic: Literal["on", "off"] = Field(
+        default="on",
+        description="Ask of each sighting whether a computer made it. off: it is said that nobody asked.",
+    )
     threads: int = Field(default=0, ge=0, le=256, description="Items looked at at once. 0: one per core.")
     insightface_dir: Path | None = Field(
         default=None, description="Folder of the operator's own insightface pack (*.onnx)."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitor.crypto import IntakeOpener, KeyEncryptionKeys
     from monitor.gallery import Gallery
     from monitor.ml.interfaces import Pack
+    from monitor.stages.assess import Assessor
     from monitor.stages.decode import Decoder
     from monitor.values import BlobId
 
@@ -26,7 +27,10 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Everything that a look needs, safe to share. Without `copies` every copy is looked at."""
+    """Everything that a look needs, safe to share. Without `copies` every copy is looked at.
+
+    Without `assessor` nobody asks whether a sighting was made by a computer.
+    """
 
     engine: Engine
     keks: KeyEncryptionKeys
@@ -39,6 +43,7 @@ class Tools:
     keep_original_bytes: int
     older: tuple[Side, ...] = ()
     copies: CopyIndex | None = None
+    assessor: Assessor | None = None
 
     @property
     def sides(self) -> tuple[Side, ...]:

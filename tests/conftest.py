@@ -35,10 +35,12 @@ DATA = "../shared/data"
 def pytest_configure() -> None:
     """Let Python keep what it has compiled, even where the environment says not to.
 
-    The tests start a hundred processes; each would compile every library again, for seconds.
+    The tests start a hundred processes; each would compile every library again, for seconds. And whether
+    a sighting was made by a computer is asked in the tests of just that: it takes longer than all the rest.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    os.environ.setdefault("LIKENESS_SYNTHETIC", "off")
 
 
 def pytest_collection_finish() -> None:

@@ -122,8 +122,10 @@ class Decoder:
         job = Job(limits, frames=frames, signals=signals, trust_pem=self._trust_pem)
         return Clip(self._line((data,), job, data), limits)
 
-    def start_pieces(self, pieces: Iterable[bytes]) -> Clip:
+    def start_pieces(self, pieces: Iterable[bytes], *, limits: DecodeLimits | None = None) -> Clip:
         """Start to decode what comes in pieces, which never lie in this process's memory together.
+
+        `limits` as in `start`.
 
         Raises EmptyMedia and DecoderKilled like `start`, and whatever `pieces` raises.
         """
@@ -132,10 +134,9 @@ class Decoder:
         if not first:
             msg = "the file is empty"
             raise EmptyMedia(msg)
-        return Clip(
-            self._line(chain((first,), coming), Job(self._limits, trust_pem=self._trust_pem), first),
-            self._limits,
-        )
+        limits = limits or self._limits
+        job = Job(limits, trust_pem=self._trust_pem)
+        return Clip(self._line(chain((first,), coming), job, first), limits)
 
     def warm(self) -> None:
         """Start the zygote for pictures, so that it is ready when the first one comes. Returns at once."""

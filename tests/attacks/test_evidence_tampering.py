@@ -13,7 +13,7 @@ from monitor.crypto import Context, seal
 from monitor.db import reading, utc_now, writing
 from monitor.errors import Tampered
 from monitor.findings import Draft, FindingDetail
-from monitor.ml.synthetic.declared import assess
+from monitor.ml.synthetic.declared import declared
 from monitor.tables import Evidence, EvidenceLink, MediaItem
 from monitor.values import Band, FindingId, MediaId, MediaKind, ModelId, SubjectId
 
@@ -30,7 +30,7 @@ RECORDS = (b'{"number":0}', b'{"number":1}', b'{"number":2}')
 @pytest.fixture
 def found(engine: Engine, keys: KeyEncryptionKeys) -> list[FindingId]:
     """Write three findings with their evidence, the way the pipeline does."""
-    detail = FindingDetail(MediaKind.IMAGE, 0.9, None, (), (), assess(()), (), (), (), ())
+    detail = FindingDetail(MediaKind.IMAGE, 0.9, None, (), (), declared(()), (), (), (), ())
     written: list[FindingId | None] = []
     with writing(engine) as session:
         subject_keys.create(session, keys, SHE)

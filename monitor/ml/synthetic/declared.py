@@ -45,7 +45,7 @@ STRIPPABLE = "what a file says about itself can be stripped or forged"
 NOT_COVERED = "not assessed: no scorer installed"
 
 
-def assess(signals: Iterable[SyntheticSignal]) -> SyntheticAssessment:
+def declared(signals: Iterable[SyntheticSignal]) -> SyntheticAssessment:
     """Say what is known about an item being synthetic: what it declares, and that nothing else was looked at.
 
     A declaration of synthetic parts outweighs one of a capture; edits alone declare neither.

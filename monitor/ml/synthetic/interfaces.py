@@ -68,8 +68,8 @@ class Sighting:
     `looks` are at most stages.assess.MOST_LOOKS frames of the best track of the subject's face, in order of
     time; empty where only the voice was found. `turns` are the subject's own turns of speech, `speech` where
     anybody speaks. `sound` is the whole sound. `declared` is what the file says about itself. `again` decodes
-    the item once more with this many frames a second of a video at most: only for what needs more than the
-    looks.
+    the item once more with this many frames a second of a video at most, None for as many as in the looks:
+    only for what needs more than these.
     """
 
     info: ClipInfo
@@ -81,7 +81,7 @@ class Sighting:
     declared: tuple[SyntheticSignal, ...]
     sha256: str
     perceptual_hash: str | None
-    again: Callable[[float], Clip]
+    again: Callable[[float | None], Clip]
 
 
 class Scorer(Protocol):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image, PngImagePlugin
 
-from monitor.ml.synthetic.declared import assess, in_bytes
+from monitor.ml.synthetic.declared import declared, in_bytes
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import SyntheticStatus
 from tests.assets import media
@@ -67,7 +67,7 @@ def test_real_content_credentials(
 ) -> None:
     found = signals_of(decoder, (data / "provenance" / name).read_bytes())
 
-    assert assess(found).status is status
+    assert declared(found).status is status
     assert {signal.weight for signal in found} == weights
     assert {signal.source for signal in found} <= {"c2pa"}
     assert not any(signal.trusted for signal in found)
@@ -180,7 +180,7 @@ def test_only_a_signer_whom_the_operator_names_is_trusted(
         trusted = signals_of(trusting, signed)
         stranger = signals_of(trusting, theirs.signed(media.jpeg(320, 240), source_type))
 
-    assert [assess(found).status for found in (plain, trusted, stranger)] == [status] * 3
+    assert [declared(found).status for found in (plain, trusted, stranger)] == [status] * 3
     assert [found[0].trusted for found in (plain, trusted, stranger)] == [False, True, False]
 
 
@@ -224,12 +224,12 @@ def test_exif_and_png_text_name_their_program(decoder: Decoder) -> None:
     for data, source in ((media.jpeg(exif=exif), "exif"), (media.png(pnginfo=text), "png")):
         found = signals_of(decoder, data)
         assert [(signal.source, signal.weight) for signal in found] == [(source, "synthetic")]
-        assert assess(found).status is SyntheticStatus.DECLARED
+        assert declared(found).status is SyntheticStatus.DECLARED
 
 
 def test_ordinary_media_say_nothing_and_are_not_assessed(decoder: Decoder) -> None:
     for data in (media.jpeg(), media.png(), media.gif(), media.mp4(), media.wav()):
-        said = assess(signals_of(decoder, data))
+        said = declared(signals_of(decoder, data))
 
         assert said.status is SyntheticStatus.NOT_ASSESSED
         assert said.reasons == ()
@@ -243,7 +243,7 @@ def test_edits_alone_declare_nothing() -> None:
         found = signals_of(decoder, media.jpeg(exif=exif))
 
     assert [signal.weight for signal in found] == ["edited"]
-    assert assess(found).status is SyntheticStatus.NOT_ASSESSED
+    assert declared(found).status is SyntheticStatus.NOT_ASSESSED
 
 
 @pytest.mark.parametrize(
