@@ -8,6 +8,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ ID_BYTES = 16
 
 _ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 _TEMPORARY = ".part-"
+HALF_WRITTEN_S = 3600.0
+"""Seconds without another byte after which a blob that is being written has nobody who writes it any more."""
+
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -125,6 +129,22 @@ class BlobStore:
         for path in self.folder.glob("??/*"):
             if _ID.fullmatch(path.name):
                 yield BlobId(path.name)
+
+    def drop_half_written(self, now_s: float | None = None) -> int:
+        """Remove what killed writers left behind, and give how many. `now_s` is Unix time, for tests.
+
+        Raises StorageError when the folder fails.
+        """
+        before, dropped = (time.time() if now_s is None else now_s) - HALF_WRITTEN_S, 0
+        try:
+            for path in self.folder.glob(f"??/{_TEMPORARY}*"):
+                with contextlib.suppress(FileNotFoundError):  # its writer ended just now
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        dropped += 1
+        except OSError as exc:
+            raise _storage_error(exc, self.folder) from exc
+        return dropped
 
     def _path(self, blob_id: BlobId) -> Path:
         if not _ID.fullmatch(blob_id):

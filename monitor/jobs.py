@@ -306,9 +306,11 @@ class _Rounds:
 def sweep(engine: Engine, blobs: BlobStore, ownerless: set[BlobId]) -> set[BlobId]:
     """Delete the bytes that no row names now nor did the last time; give those seen for the first time.
 
-    Bytes are stored before their row and deleted after it, so a crash between the two leaves some behind.
+    Bytes are stored before their row and deleted after it, so a crash between the two leaves some behind; and
+    a crash while they are written leaves half of them.
     """
     uploads.expire(engine, utc_now())
+    blobs.drop_half_written()
     there = set(blobs.ids())
     with reading(engine) as session:
         connection = session.connection()

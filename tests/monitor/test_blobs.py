@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.blobs import BlobStore
+from monitor.blobs import HALF_WRITTEN_S, BlobStore
 from monitor.errors import BlobMissing, StorageError, StorageFull
 from monitor.values import BlobId
 
@@ -91,6 +91,17 @@ def test_what_a_killed_writer_left_is_no_blob(blobs: BlobStore) -> None:
     (path,) = files_under(blobs.folder)
     path.with_name(".part-" + "0" * 32).write_bytes(b"half")
     assert list(blobs.ids()) == [blob_id]
+
+
+def test_what_a_killed_writer_left_is_dropped_and_what_is_being_written_is_not(blobs: BlobStore) -> None:
+    whole = blobs.put(b"sealed")
+    half = blobs.folder / whole[:2] / f".part-{whole}"
+    half.write_bytes(b"sea")
+    written_s = half.stat().st_mtime
+    assert blobs.drop_half_written(written_s + HALF_WRITTEN_S - 1) == 0
+    assert half.exists()
+    assert blobs.drop_half_written(written_s + HALF_WRITTEN_S + 1) == 1
+    assert files_under(blobs.folder) == [blobs.folder / whole[:2] / whole]
 
 
 def test_a_folder_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
