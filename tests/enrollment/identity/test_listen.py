@@ -12,12 +12,13 @@ import pytest
 
 from enrollment.identity.digits import SURE, digits_of
 from enrollment.identity.judge import digits_sign
-from enrollment.identity.listen import ENGLISH, KEPT_FOR, Listener, files_of
+from enrollment.identity.listen import Listener
 from enrollment.identity.signs import Outcome
 from monitor.bench.challenge_digits import SPEAKERS, said, sentences
 from monitor.bench.sound import OPUS_12K, through, white, with_noise
 from monitor.db import utc_now
 from monitor.errors import WeightsDiffer, WeightsMissing
+from monitor.ml.whisper import ENGLISH, KEPT_FOR, files_of
 from monitor.settings import Settings
 from monitor.values import Sound
 
@@ -74,7 +75,7 @@ def test_the_listener_cannot_be_told_what_to_expect(
     samples = said("allison", ROWS[0], np.random.default_rng(4))
     heard(listener, samples)
     asked: list[dict[str, Any]] = []
-    monkeypatch.setitem(listener._networks, ENGLISH, _Notes(listener._networks[ENGLISH], asked))
+    monkeypatch.setitem(listener.networks.held, ENGLISH, _Notes(listener.networks.held[ENGLISH], asked))
     # When it listens
     heard(listener, samples)
     # Then no word of any digit went to it beside the sound, and there is no argument that could bring one
