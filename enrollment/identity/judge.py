@@ -14,7 +14,7 @@ from enrollment.identity.lips import lips
 from enrollment.identity.liveness import liveness, open_liveness
 from enrollment.identity.moire import screen
 from enrollment.identity.signs import Outcome, Sign
-from enrollment.identity.speech import ENVELOPE_S, Spoken, envelope, hear_voice
+from enrollment.identity.speech import Spoken, hear_voice
 from enrollment.identity.stillness import alive
 from enrollment.identity.synthetic import open_scorer
 from enrollment.identity.turns import turns_done
@@ -22,6 +22,7 @@ from enrollment.identity.verdict import Verdict, join
 from enrollment.identity.watched import FRAMES_PER_SECOND, LONGEST_S
 from enrollment.identity.watching import watch
 from monitor.errors import ModelError
+from monitor.ml.lip_motion import ENVELOPE_S, envelope
 from monitor.values import MediaKind
 
 if TYPE_CHECKING:

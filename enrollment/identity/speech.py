@@ -28,7 +28,7 @@ from monitor.stages.speakers import (
     speech_cells,
     tell_apart,
 )
-from monitor.values import SAMPLE_RATE, Span
+from monitor.values import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,9 +69,6 @@ rows of five recorded speakers the lowest had 0.43 and all others 0.49 and more;
 voice had 0.39 at most (8 rows of four), two people who share the digits, one half each or every second one,
 0.33 at most for those tried first (2026-11). Cut into parts of one length, in place of digits, some who take
 turns reach 0.5. Twenty rows are few: a person looks, and nobody is refused for it."""
-
-ENVELOPE_S: Final = 0.02
-"""Seconds of one value of the envelope of the sound."""
 
 
 class Scores(Protocol):
@@ -120,13 +117,6 @@ def hear_voice(
     if made is not None:
         signs.append(made)
     return Spoken(spans, tuple(signs), () if made is not None else (SYNTHETIC,))
-
-
-def envelope(sound: Sound) -> NDArray[np.float32]:
-    """How loud the sound is, every ENVELOPE_S: (n,) float32, the root of its mean square."""
-    step = round(ENVELOPE_S * SAMPLE_RATE)
-    whole = sound.samples[: len(sound.samples) // step * step].reshape(-1, step)
-    return np.sqrt(np.mean(np.square(whole), axis=1, dtype=np.float64)).astype(np.float32)
 
 
 def _whose(sound: Sound, cells: NDArray[np.int64], models: VoiceModels, own: NDArray[np.float32]) -> Sign:

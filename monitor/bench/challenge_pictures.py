@@ -23,7 +23,6 @@ from enrollment.identity.flatness import depth
 from enrollment.identity.lips import lips
 from enrollment.identity.moire import screen
 from enrollment.identity.signs import Outcome, Sign, worst
-from enrollment.identity.speech import ENVELOPE_S, envelope
 from enrollment.identity.stillness import alive
 from enrollment.identity.turns import Turn, turns_done
 from enrollment.identity.watched import FRAMES_PER_SECOND
@@ -32,6 +31,7 @@ from monitor.bench.challenge_attacks import ATTACKS, Plan, attack
 from monitor.bench.challenge_digits import said
 from monitor.bench.challenge_heads import portraits
 from monitor.bench.challenge_scenes import VARIATIONS, Variation, genuine, recorded
+from monitor.ml.lip_motion import ENVELOPE_S, envelope
 from monitor.ml.packs import load_faces
 from monitor.settings import Settings
 from monitor.stages.decode import DecodeLimits, Decoder

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from enrollment.identity.lips import MOUTH, lips
+from enrollment.identity.lips import lips
 from enrollment.identity.signs import Outcome
 from enrollment.identity.watched import Watched
+from monitor.ml.lip_motion import MOUTH
 from monitor.values import Span
 from tests.assets.persons import drawn, path
 

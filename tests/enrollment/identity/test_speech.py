@@ -10,18 +10,17 @@ import pytest
 
 from enrollment.identity.signs import Outcome, Sign
 from enrollment.identity.speech import (
-    ENVELOPE_S,
     ONE_VOICE,
     SPEAKERS,
     SPEECH,
     SYNTHETIC,
     VOICE,
     Spoken,
-    envelope,
     hear_voice,
 )
 from monitor.bench.challenge_digits import said, sentences
 from monitor.bench.sound import OPUS_12K, through
+from monitor.ml.lip_motion import ENVELOPE_S, envelope
 from monitor.values import SAMPLE_RATE, Sound, Span
 
 if TYPE_CHECKING:
