@@ -383,6 +383,8 @@ class Abstention(StrEnum):
     TOO_LITTLE_SPEECH = "too_little_speech"
     NARROW_BAND = "narrow_band"
     SEVERAL_SPEAKERS = "several_speakers"
+    SEVERAL_FACES = "several_faces"
+    UNSURE_WHOSE = "unsure_whose"
     MUSIC = "music"
     NO_WEIGHTS = "no_weights"
     TOO_LATE = "too_late"
