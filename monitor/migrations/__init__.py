@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
-HEAD = "v0004"
+HEAD = "v0005"
 """The revision of this version's tables. Knowing it here spares every start the reading of scripts."""
 
 LOCK = 0x6C696B656D696772
