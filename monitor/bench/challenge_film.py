@@ -33,15 +33,16 @@ H264: Final = {"preset": "ultrafast", "threads": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """n frames (n, h, w, 3) uint8 RGB at RATE, and (m,) float32 sound at 16 kHz of the same length."""
+    """n frames (n, h, w, 3) uint8 RGB at `rate`, and (m,) float32 sound at 16 kHz of the same length."""
 
     frames: NDArray[np.uint8]
     sound: NDArray[np.float32]
+    rate: int = RATE
 
     @property
     def seconds(self) -> float:
         """Length of the pictures."""
-        return len(self.frames) / RATE
+        return len(self.frames) / self.rate
 
     def webm(self, bits: int = BITS) -> bytes:
         """Write VP8 and Opus in WebM, as Chromium's and Firefox's MediaRecorder do."""
@@ -55,24 +56,24 @@ class Film:
         """Write what Chromium takes for a camera (MJPEG) and a microphone (WAV): their two paths."""
         camera, microphone = folder / f"{name}.mjpeg", folder / f"{name}.wav"
         with av.open(str(camera), "w", format="mjpeg") as container:
-            _pictures(container, "mjpeg", self.frames, 0, {"q:v": "3"})
+            _pictures(container, "mjpeg", self, 0, {"q:v": "3"})
         with av.open(str(microphone), "w", format="wav") as container:
             _sound(container, "pcm_s16le", self.sound)
         return camera, microphone
 
     def shown(self, per_second: float = RATE) -> Iterator[Frame]:
         """Give the frames as the decoder would, without any codec in between."""
-        step = RATE / per_second
+        step = self.rate / per_second
         for index in range(int(len(self.frames) / step)):
             number = int(index * step)
-            yield Frame(index, number / RATE, self.frames[number])
+            yield Frame(index, number / self.rate, self.frames[number])
 
     def _written(self, kind: str, pictures: str, sound: str, bits: int, options: dict[str, str]) -> bytes:
         out = io.BytesIO()
         with av.open(out, "w", format=kind) as container:
             # both streams must be known before the first packet goes out
             voice = container.add_stream(sound, rate=OPUS_RATE, layout="mono")
-            _pictures(container, pictures, self.frames, bits, options)
+            _pictures(container, pictures, self, bits, options)
             _fill(container, voice, self.sound)
         return out.getvalue()
 
@@ -80,16 +81,16 @@ class Film:
 def _pictures(
     container: Any,  # noqa: ANN401 - PyAV's containers have no common type
     codec: str,
-    frames: NDArray[np.uint8],
+    film: Film,
     bits: int,
     options: dict[str, str],
 ) -> None:
-    stream = container.add_stream(codec, rate=RATE, options=options)
-    stream.height, stream.width = frames.shape[1:3]
+    stream = container.add_stream(codec, rate=film.rate, options=options)
+    stream.height, stream.width = film.frames.shape[1:3]
     stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
     if bits:
         stream.bit_rate = bits
-    for rgb in frames:
+    for rgb in film.frames:
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")))
     container.mux(stream.encode())
 
