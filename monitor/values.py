@@ -344,14 +344,16 @@ class SyntheticStatus(StrEnum):
 class SyntheticSignal:
     """One thing that a file says about its own making: self-declared and strippable.
 
-    `source` is c2pa, iptc, xmp, exif, png; `says` is one sentence for people; `weight` is
+    `source` is c2pa, iptc, xmp, exif, png, tags, watermark; `says` is one sentence for people; `weight` is
     "synthetic", "edited" or "captured"; `trusted` is True only if a signature chains to the trust list.
+    `weak`: it speaks of a part of the item, or stands in a credential that does not verify.
     """
 
     source: str
     says: str
     weight: str
     trusted: bool = False
+    weak: bool = False
 
 
 class Aspect(StrEnum):

@@ -337,7 +337,11 @@ def _signals_of(said: dict[str, Any]) -> tuple[SyntheticSignal, ...]:
     told = said.get("signals", [])
     return tuple(
         SyntheticSignal(
-            _text(one, "source"), _text(one, "says"), _text(one, "weight"), one.get("trusted") is True
+            _text(one, "source"),
+            _text(one, "says"),
+            _text(one, "weight"),
+            trusted=one.get("trusted") is True,
+            weak=one.get("weak") is True,
         )
         for one in told[:MOST_SIGNALS]
     )

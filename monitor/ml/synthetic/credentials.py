@@ -7,6 +7,7 @@ names it; without that a manifest is a claim like any other.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import c2pa
@@ -63,10 +64,19 @@ def _signals(store: dict[str, Any]) -> Iterator[SyntheticSignal]:
     if not whole:
         yield SyntheticSignal("c2pa", _broken(store), EDITED)
     for label, manifest in manifests.items():
-        where = "Its Content Credential" if label == active else "The Content Credential of a part of it"
-        if not whole:
-            where += " (broken)"
-        yield from _of_manifest(manifest, where, trusted=trusted)
+        own = label == active
+        where = "Its Content Credential" if own else "The Content Credential of a part of it"
+        where += _signer(manifest, trusted=trusted and own) if whole else " (broken)"
+        for signal in _of_manifest(manifest, where, trusted=trusted and own):
+            yield signal if whole and own else replace(signal, weak=True)
+
+
+def _signer(manifest: dict[str, Any], *, trusted: bool) -> str:
+    """Name the signer in the certificate's own words, which are only as good as who issued it."""
+    name = (manifest.get("signature_info") or {}).get("issuer")
+    if not isinstance(name, str) or not name.strip():
+        return ""
+    return f", signed by {quoted(name)}," if trusted else f", signed by an unknown {quoted(name)},"
 
 
 def _of_manifest(manifest: dict[str, Any], where: str, *, trusted: bool) -> Iterator[SyntheticSignal]:

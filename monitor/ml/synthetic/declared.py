@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.ml.synthetic import credentials, xmp
-from monitor.ml.synthetic.sources import SYNTHETIC, from_software, from_source_type, quoted
+from monitor.ml.synthetic.exif import texts
+from monitor.ml.synthetic.sources import SYNTHETIC, from_prose, from_software, from_source_type, quoted
 from monitor.values import SyntheticAssessment, SyntheticSignal, SyntheticStatus
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ HEAD_BYTES = 16 * 2**20
 TAIL_BYTES = 1 * 2**20
 """Bytes at the start and the end of a file that are searched: the metadata of every format lie there."""
 
-SOFTWARE_TAG, DESCRIPTION_TAG = 0x0131, 0x010E
-"""EXIF tags `Software` and `ImageDescription`."""
-
 PNG_KEYS = {
     "parameters": "the settings of a picture generator",
     "prompt": "the prompt of a picture generator",
@@ -35,11 +33,17 @@ PNG_KEYS = {
 }
 """Keys of PNG text under which generators keep how a picture was made."""
 
-TEXT_KEYS = ("Software", "Source", "Description", "Comment", "comment", "encoder", "title", "software")
-"""Keys of PNG text and of a video's tags that may name a program."""
+SOFTWARE_KEYS = ("Software", "Source", "encoder", "software")
+"""Keys of PNG text and of a video's tags that name a program."""
+
+PROSE_KEYS = ("Description", "Comment", "comment", "title", "Title", "description")
+"""Keys under which people write what they like."""
 
 MOST_TEXT = 2_000
-"""Letters of one text that are looked at."""
+"""Letters of the name of a program that are looked at."""
+
+MOST_PROSE = 8_000
+"""Letters of a caption or comment that are looked at: settings come after a long prompt."""
 
 STRIPPABLE = "what a file says about itself can be stripped or forged"
 NOT_COVERED = "not assessed: no scorer installed"
@@ -74,9 +78,8 @@ def in_bytes(stream: BinaryIO, *, trust_pem: str = "") -> tuple[SyntheticSignal,
 def in_picture(image: Image.Image) -> tuple[SyntheticSignal, ...]:
     """Read EXIF and PNG text of a loaded picture."""
     found: list[SyntheticSignal] = []
-    exif = image.getexif()
-    for tag in (SOFTWARE_TAG, DESCRIPTION_TAG):
-        found += _named("exif", exif.get(tag), "Its EXIF")
+    for text, program in texts(image):
+        found += _named("exif", text, "Its EXIF") if program else _written("exif", text, "Its EXIF")
     return once([*found, *_of_text("png", image.info, "Its PNG text")])
 
 
@@ -107,6 +110,8 @@ def _of_xmp(properties: Iterable[tuple[str, str]]) -> Iterator[SyntheticSignal]:
         elif word == "generator":
             says = f"Its IPTC metadata names the AI system {quoted(value)}."
             signal = SyntheticSignal("iptc", says, SYNTHETIC)
+        elif word == "prose":
+            signal = from_prose("xmp", value[:MOST_PROSE], where="Its XMP metadata")
         else:
             signal = from_software("xmp", value[:MOST_TEXT], where="Its XMP metadata")
         if signal is not None:
@@ -117,8 +122,16 @@ def _of_text(source: str, texts: Mapping[Any, object], where: str) -> Iterator[S
     for key, what in PNG_KEYS.items():
         if source == "png" and isinstance(texts.get(key), str):
             yield SyntheticSignal(source, f"{where} holds {what}.", SYNTHETIC)
-    for key in TEXT_KEYS:
+    for key in SOFTWARE_KEYS:
         yield from _named(source, texts.get(key), where)
+    for key in PROSE_KEYS:
+        yield from _written(source, texts.get(key), where)
+
+
+def _written(source: str, text: object, where: str) -> Iterator[SyntheticSignal]:
+    signal = from_prose(source, text[:MOST_PROSE], where=where) if isinstance(text, str) else None
+    if signal is not None:
+        yield signal
 
 
 def _named(source: str, text: object, where: str) -> Iterator[SyntheticSignal]:

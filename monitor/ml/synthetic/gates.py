@@ -83,7 +83,7 @@ def side(box: Box) -> float:
 
 
 def turned(landmarks: NDArray[np.float32]) -> float:
-    """Give how far the nose is off the middle of the eyes, in distances between them, of five points (5, 2)."""
+    """Give how far the nose is off the middle of the eyes, in distances between them; points are (5, 2)."""
     across, nose = landmarks[1] - landmarks[0], landmarks[2] - landmarks[0]
     width = float(np.dot(across, across))
     return abs(float(np.dot(nose, across)) / width - 0.5) if width >= 1.0 else 1.0

@@ -8,6 +8,10 @@ from monitor.values import SyntheticSignal
 
 SYNTHETIC, EDITED, CAPTURED = "synthetic", "edited", "captured"
 
+IN_PART = frozenset({"compositeWithTrainedAlgorithmicMedia", "compositeSynthetic", "digitalCreation",
+                     "digitalArt", "dataDrivenMedia", "algorithmicMedia"})  # fmt: skip
+"""Source types that are written for a part of a picture as well, or for what no photograph pretends to be."""
+
 SOURCE_TYPES = {
     "trainedAlgorithmicMedia": (SYNTHETIC, "was made by generative AI"),
     "compositeWithTrainedAlgorithmicMedia": (SYNTHETIC, "was edited with generative AI"),
@@ -33,7 +37,8 @@ SOURCE_TYPES = {
 
 GENERATORS = re.compile(
     r"stable[ _-]?diffusion|\bsdxl\b|midjourney|dall[\s·.-]?e\b|comfyui|invokeai|automatic1111|novelai"
-    r"|adobe firefly|gpt-image|\bchatgpt\b|\bopenai\b|made with google ai|\bimagen\b"
+    r"|\bfirefly\b|gpt-image|\bgpt-4o\b|\bchatgpt\b|\bopenai\b|made with google ai|\bimagen\b"
+    r"|bing image creator|image creator from designer|\bfooocus\b|draw things|\bstable cascade\b|\bgrok\b"
     r"|\bflux\.?1?\b.*(dev|pro|schnell)|leonardo\.?ai|ideogram|\brunway(ml)?\b|\bsora\b|\bkling\b"
     r"|\bpika labs\b|\bveo [0-9]|synthesia|heygen|\bd-id\b"
     r"|faceswap|facefusion|deepfacelab|\broop\b|\bbark\b.*tts|elevenlabs",
@@ -42,11 +47,35 @@ GENERATORS = re.compile(
 """Names of generators as they write themselves into files. A name proves little and its absence nothing."""
 
 EDITORS = re.compile(
-    r"photoshop|\bgimp\b|affinity|lightroom|snapseed|facetune|faceapp|meitu|pixelmator|canva|picsart|capcut"
-    r"|premiere|davinci|final cut",
+    r"photoshop|\bgimp\b|affinity|lightroom|snapseed|pixelmator|canva|capcut|premiere|davinci|final cut",
     re.IGNORECASE,
 )
 """Names of editing software."""
+
+FILTERS = re.compile(
+    r"facetune|faceapp|meitu|beautyplus|beautycam|youcam|\bb612\b|\bfaceu\b|\bulike\b|\bremini\b|airbrush"
+    r"|perfect365|\blensa\b|picsart|snapchat|\bvsco\b",
+    re.IGNORECASE,
+)
+"""Names of apps that smooth, reshape or age faces."""
+
+PROSE = re.compile(
+    r"\bSteps: \d+, .{0,400}\b(Sampler|CFG scale|Seed|Model hash): "
+    r"|\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r'|\{"(prompt|workflow)": ?\{|^(prompt|workflow): ?\{.{0,2000}"(class_type|nodes)"'
+    r"|\b(made|generated|created) (with|by|using) (google ai|midjourney|dall[\s·.-]?e|stable[ _-]?diffusion"
+    r"|adobe firefly|comfyui|chatgpt|openai)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What generators write where people write too (a title, a caption, a comment): A1111's settings, the job
+of Midjourney, ComfyUI's work flow. A mere name there is no sign: Sora and Flux are names of people and of bands."""
+
+PROGRAMS = (
+    (GENERATORS, SYNTHETIC, "the program"),
+    (FILTERS, EDITED, "an app that smooths or reshapes faces,"),
+    (EDITORS, EDITED, "the program"),
+)
+"""Pattern, what it means, and how it is told."""
 
 QUOTED = 60
 """Letters of a file's own words that are quoted."""
@@ -58,15 +87,25 @@ def from_source_type(source: str, value: str, *, where: str, trusted: bool = Fal
     if known is None:
         return None
     weight, says = known
-    return SyntheticSignal(source, f"{where} says that it {says}.", weight, trusted)
+    weak = value.strip().rpartition("/")[2] in IN_PART
+    return SyntheticSignal(source, f"{where} says that it {says}.", weight, trusted, weak)
 
 
 def from_software(source: str, name: str, *, where: str) -> SyntheticSignal | None:
     """Read the name of a program; None for one that we do not know."""
-    for pattern, weight in ((GENERATORS, SYNTHETIC), (EDITORS, EDITED)):
+    for pattern, weight, what in PROGRAMS:
         if pattern.search(name):
-            return SyntheticSignal(source, f"{where} names the program {quoted(name)}.", weight)
+            return SyntheticSignal(source, f"{where} names {what} {quoted(name)}.", weight)
     return None
+
+
+def from_prose(source: str, text: str, *, where: str) -> SyntheticSignal | None:
+    """Read a title, caption or comment; None unless a generator's own way of writing is in it."""
+    found = PROSE.search(text)
+    if found is None:
+        return None
+    says = f"{where} holds what picture generators write: {quoted(text[found.start() :])}."
+    return SyntheticSignal(source, says, SYNTHETIC)
 
 
 def quoted(words: str) -> str:

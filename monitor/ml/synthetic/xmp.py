@@ -30,6 +30,9 @@ _WANTED = {
     "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}AISystemUsed": "generator",
     "{http://ns.adobe.com/xap/1.0/}CreatorTool": "software",
     "{http://ns.adobe.com/photoshop/1.0/}Credit": "credit",
+    "{http://ns.adobe.com/tiff/1.0/}Software": "software",
+    "{http://purl.org/dc/elements/1.1/}description": "prose",
+    "{http://ns.adobe.com/exif/1.0/}UserComment": "prose",
 }
 """Names of the properties that speak of the making -> our word for each."""
 
