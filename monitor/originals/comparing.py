@@ -418,6 +418,11 @@ def _moved(seen: NDArray[np.float32], under: NDArray[np.float32], regions: tuple
                     continue
                 y0, x0 = max(0, y - far), max(0, x - far)
                 around = b[y0 : min(height, y + side + far), x0 : min(width, x + side + far)]
+                alike = cv2.matchTemplate(around, square, cv2.TM_CCOEFF_NORMED)
+                if alike[y - y0, x - x0] > 0.7:  # noqa: PLR2004 - this square is where it was
+                    continue
                 tried += 1
-                moved += float(cv2.matchTemplate(around, square, cv2.TM_CCOEFF_NORMED).max()) > 0.9  # noqa: PLR2004
-    return moved / tried if tried else 0.0
+                moved += float(alike.max()) > 0.9  # noqa: PLR2004 - and this one is not, but is there
+    if tried < 3:  # noqa: PLR2004 - one square is found anywhere
+        return 0.0
+    return moved / tried

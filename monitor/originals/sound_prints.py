@@ -45,6 +45,9 @@ OTHER: Final = 0.41
 LEAST_S: Final = 0.8
 """Seconds of another sound that are named; a window is 1 s, so shorter ones blur into their surroundings."""
 
+EDGE_S: Final = 0.25
+"""Seconds by which a stretch is longer on each side than the windows say that are mostly within it."""
+
 FAINT: Final = 0.03
 """Of the loud parts' level (95 % of windows are below): windows fainter than this in both say nothing."""
 
@@ -173,7 +176,7 @@ def _stretches(other: NDArray[np.bool_], inside: NDArray[np.bool_]) -> tuple[Spa
             begin, last = (number if begin is None else begin), number
             continue
         if begin is not None:
-            span = Span(_at(begin), _at(last + 1))
+            span = Span(max(0.0, _at(begin) - EDGE_S), _at(last) + EDGE_S)
             if span.end_s - span.start_s >= LEAST_S and other[begin : last + 1].sum() / PER_S >= LEAST_S / 2:
                 spans.append(span)
             begin = None
@@ -198,7 +201,7 @@ def _cuts(which: NDArray[np.int64], same: NDArray[np.bool_]) -> tuple[float, ...
 
 def _at(number: int) -> float:
     """Give the middle of a print, in seconds."""
-    return round((number * HOP + LONG / 2) / SAMPLE_RATE, 2)
+    return (number * HOP + LONG / 2) / SAMPLE_RATE
 
 
 def joined(spans: Sequence[Span], gap_s: float) -> tuple[Span, ...]:
