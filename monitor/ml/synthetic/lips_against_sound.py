@@ -1,8 +1,8 @@
 """Do the lips move with what is heard? A weak cue, shown and not counted.
 
-Lips that move, but not with the sound, are what a dubbed film has, a voice that was put over other pictures, or
-a file whose sound and picture came apart. Lips that stay shut say nothing: a narrator over a silent face is
-ordinary. And lips that follow the sound say little: to move them so is what lip-sync programs are for.
+Lips that move, but not with the sound, are what a dubbed film has, a voice that was put over other pictures,
+or a file whose sound and picture came apart. Lips that stay shut say nothing: a narrator over a silent face
+is ordinary. And lips that follow the sound say little: to move them so is what lip-sync programs are for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ CHANCE: Final = 0.05
 """Correlation from which on lips follow a sound, and how often chance may do as well: as in a challenge
 (enrollment/identity/lips.py)."""
 
+APART: Final = 0.2
+"""Where chance does as well more often than this, the lips do not go with the sound. Between the two nothing
+is said for or against: TABLE"""
+
 MOVES: Final = 1.2
 """How much more a mouth changes than the cheeks where its lips are seen to move (lip_motion.restless)."""
 
@@ -39,17 +43,21 @@ LOOK_FOR: Final = (
 
 LIMITS: Final = (
     "This was tried on films that our own programs made of photographs, never on real people who talk, so it "
-    "is shown and not counted; beards, hands and poor light hide lips, and it does not tell lips that a program "
-    "moved to fit the sound."
+    "is shown and not counted; beards, hands and poor light hide lips, and it does not tell lips that a "
+    "program moved to fit the sound."
 )
 
 _FOLLOW: Final = (
     "The lips move with the sound {when} ({score:.2f} of 1). A program that moves lips to fit a sound can do "
     "that too, so it says little."
 )
+_UNCLEAR: Final = (
+    "The lips move {when}; whether they move with the sound is not clear ({score:.2f} of 1), and nothing is "
+    "made of it."
+)
 _APART: Final = (
-    "The lips move {when}, but not with the sound that is heard ({score:.2f} of 1). The sound may have been put "
-    "over the picture, as in a dubbed film, or somebody may be speaking who is not in the picture."
+    "The lips move {when}, but not with the sound that is heard ({score:.2f} of 1). The sound may have been "
+    "put over the picture, as in a dubbed film, or somebody may be speaking who is not in the picture."
 )
 
 
@@ -74,7 +82,9 @@ class LipsAgainstSound:
         if restless(found.chips) < MOVES:
             return _nothing(Abstention.NOT_MOVING)
         score, chance = follow(found.chips, found.times, envelope(sighting.sound))
-        return _said(score, found.span, follows=score >= FOLLOWS and chance <= CHANCE)
+        if chance > APART:
+            return _said(MOST_LLR, found.span, _APART, score)
+        return _said(0.0, found.span, _FOLLOW if score >= FOLLOWS and chance <= CHANCE else _UNCLEAR, score)
 
 
 def open_lips_against_sound(pack: Pack) -> LipsAgainstSound:
@@ -99,10 +109,8 @@ def heard_with_face(sighting: Sighting) -> tuple[Span, ...]:
     return tuple(span for span in shared if span.start_s < span.end_s)
 
 
-def _said(score: float, span: Span, *, follows: bool) -> Signal:
-    llr = 0.0 if follows else MOST_LLR
+def _said(llr: float, span: Span, words: str, score: float) -> Signal:
     when = f"from second {span.start_s:.0f} to {span.end_s:.0f}"
-    words = _FOLLOW if follows else _APART
     return Signal(
         NAME,
         VERSION,
