@@ -25,9 +25,11 @@ app = typer.Typer(
 
 GROUPS = {
     "models": ("monitor.commands.models", "Get, list, verify and change the models."),
+    "detector": ("monitor.commands.detector", "Your own detectors of made media: list and try them."),
     "keys": ("monitor.commands.keys", "Make and rotate the key-encryption keys."),
     "subject": ("enrollment.cli", "Enrol, list, show and erase the people watched for."),
     "operator": ("enrollment.cli_operator", "Who may look at held enrolments."),
+    "original": ("enrollment.cli_originals", "Authentic media of people, by which changed copies are known."),
     "source": ("crawlers.cli", "The web sites and feeds to watch."),
     "feed": ("monitor.commands.feed", "Partners who push media in: keys, quotas, counts."),
     "item": ("monitor.commands.item", "What happened to one media item; try it again."),

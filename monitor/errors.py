@@ -12,6 +12,7 @@
     │   ├── WeightsDiffer         the file is not the one that weights.lock names
     │   ├── DeviceMissing         a GPU was asked for and is not there
     │   ├── PackUnknown
+    │   ├── DetectorInvalid       an operator's own detector whose manifest or file is not as it says
     │   └── ModelMismatch         vectors of two models must never meet
     │       └── BadVector         NaN, infinite, zero or not of length 1: nothing can be compared with it
     ├── MediaError                this item cannot be looked at; it is kept, marked, and can be retried
@@ -206,6 +207,12 @@ class PackUnknown(ModelError):
     """No model pack of that name."""
 
     code = "pack_unknown"
+
+
+class DetectorInvalid(ModelError):
+    """An operator's own detector cannot be used: its manifest is wrong, or its file is not what it says."""
+
+    code = "detector_invalid"
 
 
 class ModelMismatch(ModelError):

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         default="on",
         description="Ask of each sighting whether a computer made it. off: it is said that nobody asked.",
     )
+    detectors: Path | None = Field(
+        default=None,
+        description=(
+            "Folder of your own detectors of made media, one TOML manifest each. See `likeness detector`."
+        ),
+    )
     threads: int = Field(default=0, ge=0, le=256, description="Items looked at at once. 0: one per core.")
     insightface_dir: Path | None = Field(
         default=None, description="Folder of the operator's own insightface pack (*.onnx)."
