@@ -32,7 +32,7 @@ def list_(json: JsonFlag = False) -> None:
     if not found:
         typer.echo(
             "You have none. Write a manifest as monitor/README.md shows (“Your own detector”), try it with\n"
-            "`likeness detector test FILE`, put its folder into LIKENESS_DETECTORS, and start the service anew."
+            "`likeness detector test FILE`, put its folder into LIKENESS_DETECTORS, and start again."
         )
 
 
@@ -41,9 +41,7 @@ def try_(
     manifest: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest, a .toml file.")],
     on: Annotated[
         Path | None,
-        typer.Option(
-            "--on", exists=True, dir_okay=False, help="Ask it about this picture, video, sound."
-        ),
+        typer.Option("--on", exists=True, dir_okay=False, help="Ask it about this picture, video, sound."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
