@@ -30,6 +30,12 @@ MOUTH: Final = np.s_[100:146, 58:102]
 CHEEKS: Final = np.s_[76:104, 44:116]
 """Rows and columns between eyes and mouth, which speaking moves little."""
 
+LIPS: Final = np.s_[104:142, 64:96]
+"""Rows and columns between the corners of the mouth, down to where the lower lip goes."""
+
+FLICKER_S, WORD_S = 0.057, 0.34
+"""Widths of the Gaussians (standard deviations of 0.04 and 0.24 s) between which lips move in speech."""
+
 LAGS_S: Final = np.arange(-0.3, 0.31, 1 / 24)
 """By how much sound and picture may be apart: recorders are off by up to a fifth of a second."""
 
@@ -67,16 +73,19 @@ def follow(
     return score, (1 + sum(other >= score for other in others)) / (SURROGATES + 1)
 
 
-def restless(chips: NDArray[np.float32]) -> float:
-    """How much the mouth of (n, 160, 160) grey faces changes against the cheeks: 1 where they change alike.
+def restless(chips: NDArray[np.float32], times: Curve) -> float:
+    """How much the lips of (n, 160, 160) grey faces move against the cheeks: 1 where they do alike.
 
-    The mouth is held against its own mean over time, and so are the cheeks, where the light and the camera
-    change as much. Of each the square root of the mean square, in grey levels, noise taken as it comes.
+    Of both what is slower than a word and quicker than two frames is taken off, since heads turn slowly and
+    sensors are noisy at once; then the square root of the mean square counts, in grey levels.
     """
-    soft = np.stack([cv2.GaussianBlur(chip, (0, 0), 1.5) for chip in chips])
-    about = soft - soft.mean(axis=0)
-    mouth, cheeks = (float(np.sqrt(np.mean(about[:, p[0], p[1]] ** 2))) for p in (MOUTH, CHEEKS))
-    return mouth / max(cheeks, 1e-6)
+    soft = np.stack([cv2.GaussianBlur(chip, (0, 0), 2) for chip in chips]).astype(np.float64)
+    paced = _near(times, FLICKER_S) - _near(times, WORD_S)
+    lips, cheeks = (
+        float(np.sqrt(np.mean((paced.T @ soft[:, part[0], part[1]].reshape(len(times), -1)) ** 2)))
+        for part in (LIPS, CHEEKS)
+    )
+    return lips / max(cheeks, 1e-6)
 
 
 def _opening(chips: NDArray[np.float32]) -> Curve:
@@ -111,9 +120,13 @@ def _quick(times: Curve) -> NDArray[np.float64]:
 
     That somebody speaks at all from here to there is easily had; the single syllables are not.
     """
-    near = np.exp(-(((times[:, None] - times[None, :]) / SLOW_S) ** 2))
-    near /= near.sum(axis=0, keepdims=True)
-    return np.asarray(np.eye(len(times)) - near, np.float64)
+    return np.asarray(np.eye(len(times)) - _near(times, SLOW_S), np.float64)
+
+
+def _near(times: Curve, width_s: float) -> NDArray[np.float64]:
+    """Give the (n, n) matrix that takes of a curve, in its columns, the mean around each time."""
+    near = np.exp(-(((times[:, None] - times[None, :]) / width_s) ** 2))
+    return np.asarray(near / near.sum(axis=0, keepdims=True), np.float64)
 
 
 def _best(curves: NDArray[np.float64], loud: NDArray[np.float64]) -> float:

@@ -46,8 +46,8 @@ LOOK_FOR: Final = (
 
 LIMITS: Final = (
     "Films and interviews are often dubbed or translated, a person beside the camera may be speaking, and a "
-    "hoarse or badly recorded voice may not be known again; a fake that copies both face and voice is not told "
-    "by this."
+    "hoarse or badly recorded voice may not be known again; a fake that copies both face and voice is not "
+    "told by this."
 )
 
 _FACE_ALONE: Final = (
@@ -84,7 +84,7 @@ class FaceAgainstVoice:
         found = film(sighting, heard_with_face(sighting) if face_alone else _own(sighting), self._detector)
         if not isinstance(found, Filmed):
             return _nothing(found)
-        if restless(found.chips) < MOVES:
+        if restless(found.chips, found.times) < MOVES:
             return _nothing(Abstention.NOT_MOVING)
         when = f"from second {found.span.start_s:.0f} to {found.span.end_s:.0f}"
         words = _FACE_ALONE if face_alone else _VOICE_ALONE

@@ -8,6 +8,7 @@ somebody else's while all around it stays as it was. Median and 90th percentile 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -50,11 +51,11 @@ LEAST_FLIPS: Final = 2
 places, or a cut from one to the other."""
 
 MOST_LLR: Final = 1.0
-"""What a flickering face counts for, if it were counted. Of LFW's people, none of whose tracks flickers in our
-films, see monitor/bench/flickering.py; a bound for real films was never measured."""
+"""What a flickering face would count for, if it were counted: a judgement, since real films of swapped faces
+were never measured."""
 
 LOOK_FOR: Final = (
-    "Go through the film frame by frame: does the face become another one for a moment, above all when it turns?",
+    "Go through the film frame by frame: does the face become another one for a moment, as where it turns?",
     "Watch the edge of the face, from the temples to the chin, for a border that comes and goes.",
 )
 
@@ -64,12 +65,12 @@ LIMITS: Final = (
 )
 
 _STEADY: Final = (
-    "The face stays the same person's from look to look ({looks} looks, the least alike {least:.2f} of 1). A good "
-    "swap does so too, so this says little."
+    "The face stays the same person's from look to look ({looks} looks, the least alike {least:.2f} of 1). A "
+    "good swap does so too, so this says little."
 )
 _FLICKERS: Final = (
-    "The face becomes another person's and back, {flips} times in {looks} looks, while all around it stays as it "
-    "was. A swap that fails in some frames looks like this; so do two people who change places."
+    "The face becomes another person's and back, {flips} times in {looks} looks, while all around it stays "
+    "as it was. A swap that fails in some frames looks like this; so do two people who change places."
 )
 
 
@@ -78,8 +79,8 @@ class Steady:
     """How much a face changes from look to look.
 
     `unlike` are cosine distances of neighbouring looks, in [0, 2]; `jitter` root mean square distances of
-    their five points, as shares of an upright face's side; `scene` mean changes of what is around the face, in
-    grey levels. All (n - 1,) float64.
+    their five points, as shares of an upright face's side; `scene` mean changes of what is around the face,
+    in grey levels. All (n - 1,) float64.
     """
 
     unlike: NDArray[np.float64]
@@ -93,7 +94,7 @@ class Steady:
 
     def flips(self, least: float) -> NDArray[np.bool_]:
         """Say where the face changes to a cosine below `least` in a scene that stays: (n - 1,)."""
-        return np.logical_and(1 - self.unlike < least, self.scene <= SAME_PLACE)
+        return np.asarray((1 - self.unlike < least) & (self.scene <= SAME_PLACE), np.bool_)
 
 
 class TrackConsistency:
@@ -131,7 +132,7 @@ def steadiness(looks: Sequence[Look], models: FaceModels) -> Steady:
     unlike = 1 - np.sum(vectors[1:] * vectors[:-1], axis=1)
     upright = np.stack([_upright(one.face.landmarks) for one in looks])
     apart = np.linalg.norm(np.diff(upright, axis=0), axis=2)
-    scene = [_scene_change(a, b) for a, b in zip(looks, looks[1:], strict=False)]
+    scene = [_scene_change(a, b) for a, b in pairwise(looks)]
     return Steady(unlike, np.sqrt(np.mean(apart**2, axis=1)) / SIDE, np.array(scene))
 
 
@@ -162,7 +163,7 @@ def _face_cells(look: Look) -> NDArray[np.bool_]:
     y0, y1 = (box.y0 - high) / height * 32, (box.y1 + high) / height * 32
     cells = np.arange(32)
     across, down = (cells + 1 > x0) & (cells < x1), (cells + 1 > y0) & (cells < y1)
-    return down[:, None] & across[None, :]
+    return np.asarray(down[:, None] & across[None, :], np.bool_)
 
 
 def _said(looks: Sequence[Look], found: Steady, least: float) -> Signal:
