@@ -95,19 +95,18 @@ def sighting(
     sound = Sound(film.sound if film is not None else np.zeros(160_000, np.float32)) if speech else None
     shown = on_screen or (Span(0.0, seconds) if looks else None)
     face = () if shown is None else (_found(Modality.FACE, _track(shown, looks)),)
-    voice = ()
+    turns: tuple[SpeechTurn, ...] = ()
     if own:
-        turn = SpeechTurn(
-            0, Span(own[0].start_s, own[-1].end_s), Sound(np.zeros(1, np.float32)), 3.0, 0, (*own,)
-        )
-        voice = (_found(Modality.VOICE, turn),)
+        span = Span(own[0].start_s, own[-1].end_s)
+        turns = (SpeechTurn(0, span, Sound(np.zeros(1, np.float32)), 3.0, 0, tuple(own)),)
+    voice = tuple(_found(Modality.VOICE, turn) for turn in turns)
     about = SyntheticAssessment(SyntheticStatus.NOT_ASSESSED, (), "")
     return Sighting(
         info=info,
         verdict=Verdict(SUBJECT, Band.ALERT, face, voice, about, (), (), agreement),
         looks=tuple(looks),
         sound=sound,
-        turns=tuple(c.appearance for c in voice),
+        turns=turns,
         speech=tuple(speech),
         declared=(),
         sha256="",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from monitor.bench.talking import Manner, Variation, photographs, speech, talking
+from monitor.bench.challenge_scenes import Variation
+from monitor.bench.talking import Manner, photographs, speech, talking
 from monitor.ml.packs import load_faces
 from monitor.ml.synthetic.face_against_voice import MOST_LLR, FaceAgainstVoice, open_face_against_voice
 from monitor.ml.synthetic.lips_against_sound import (
@@ -57,11 +58,16 @@ def films(data: Path) -> Films:
     [face] = photographs(data, models, 1)
     long = round(SECONDS * 16_000)
     heard, other = (samples[:long] for samples in speech(data, 7)[::6])
-    manner = Manner()
-    made = [talking(face, heard, lips, manner, 1) for lips in (heard, other, other[:0])]
     poor = Manner(how=Variation(unit=40.0, noise=10.0))
-    noisy = talking(face, heard, other[:0], poor, 5)
-    return Films(*made, noisy, looks=looks_of(made[0], models.detector), models=models)
+    own = talking(face, heard, heard, Manner(), 1)
+    return Films(
+        own=own,
+        dubbed=talking(face, heard, other, Manner(), 1),
+        silent=talking(face, heard, other[:0], Manner(), 1),
+        noisy=talking(face, heard, other[:0], poor, 5),
+        looks=looks_of(own, models.detector),
+        models=models,
+    )
 
 
 def test_lips_that_follow_the_sound_are_said_to(films: Films) -> None:
