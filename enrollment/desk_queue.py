@@ -20,6 +20,7 @@ from sqlmodel import col, or_, select
 from enrollment.desk import JUDGING_STALE_S, MOST_TRIES
 from enrollment.tables import Challenge, GivenSample
 from monitor.db import reading, writing
+from monitor.originals.tables import KnownOriginal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ WAITING: Final = "waiting"
 JUDGING: Final = "judging"
 """The two states that every queue has; how a row ends is its own."""
 
-R = TypeVar("R", GivenSample, Challenge)
+R = TypeVar("R", GivenSample, Challenge, KnownOriginal)
 
 
 def always(_session: Session, _row: object) -> bool:

@@ -13,6 +13,7 @@ from enrollment.export import make_due
 from enrollment.growing import grow_due
 from enrollment.identity.check import check_due
 from enrollment.judging import judge_due
+from enrollment.registering import register_due
 from enrollment.reproof import remind_due
 from enrollment.retention import enforce_due
 from enrollment.starting import act_due, start_due
@@ -31,6 +32,7 @@ LOOK_EVERY_S = 0.2
 
 STEPS: tuple[Callable[[Desk], int], ...] = (
     judge_due,
+    register_due,
     check_due,
     grow_due,
     make_due,

@@ -4,6 +4,7 @@
     READ-ME-FIRST.html   the same in words
     consents/*.json      what was agreed to, signed
     samples/*, clips/*   the pictures, recordings and clips that are still there
+    originals/*          what was given to have changed copies known
     findings/*           the evidence of each finding, and the file itself where it was kept
 
 Left out on purpose: keys, digests of cookies and codes; the numbers of people whom the person called “not
@@ -25,7 +26,7 @@ from sqlalchemy import MetaData, Table, inspect
 from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 
-from enrollment import consent, delegates, given, references, search_terms
+from enrollment import consent, delegates, given, originals, references, search_terms
 from enrollment.audit_words import in_words, looks
 from enrollment.identity.verdict import State as Proof
 from enrollment.standing import Standing, is_cooling_off, shown_standing
@@ -54,7 +55,18 @@ KIND = "likeness-watch export"
 VERSION = 1
 
 TOLD_APART = frozenset(
-    {"consent", "template", "finding", "evidence", "delegate", "subject", "lookalike", "blob", "search_term"}
+    {
+        "consent",
+        "template",
+        "finding",
+        "evidence",
+        "delegate",
+        "subject",
+        "lookalike",
+        "blob",
+        "search_term",
+        "known_original",
+    }
 )
 """Tables that stand in the JSON opened and in words, not as rows; a lookalike is somebody else's face."""
 
@@ -105,6 +117,7 @@ def gathered(desk: Desk, subject_id: SubjectId) -> dict[str, Any]:
             "search_terms": [
                 _plain(asdict(one)) for one in search_terms.listing(session, desk.keks, subject_id)
             ],
+            "originals": [_plain(asdict(one)) for one in originals.listing(session, desk.keks, subject_id)],
             "entrusted_to_you": [_plain(asdict(one)) for one in delegates.entrusted(session, subject_id)],
             "looks": [
                 {**_plain(asdict(one)), "in_words": in_words(one)} for one in looks(session, subject_id, now)
@@ -184,8 +197,23 @@ def _media(desk: Desk, subject_id: SubjectId) -> Iterator[tuple[str, bytes, str]
             log.warning("not_in_export", record=record_id, code=exc.code)
             continue
         yield f"{folder}/{record_id}.{_ending(content)}", content, folder
+    yield from _originals(desk, subject_id)
     for row in found:
         yield from _evidence(desk, key, row)
+
+
+def _originals(desk: Desk, subject_id: SubjectId) -> Iterator[tuple[str, bytes, str]]:
+    with reading(desk.engine) as session:
+        ids = [one.original_id for one in originals.listing(session, desk.keks, subject_id)]
+    for original_id in ids:
+        try:
+            with reading(desk.engine) as session:
+                content = originals.opened(session, desk.keks, desk.blobs, subject_id, original_id)
+        except LikenessError as exc:
+            log.warning("not_in_export", record=original_id, code=exc.code)
+            continue
+        if content is not None:
+            yield f"originals/{original_id}.{_ending(content)}", content, "an original of yours"
 
 
 def _samples_and_clips(session: Session, subject_id: SubjectId) -> list[tuple[str, str, str]]:

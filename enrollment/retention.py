@@ -308,6 +308,12 @@ SCHEDULE: tuple[Rule, ...] = (
         "until you take them away or erase your account; then they go at once",
     ),
     Rule(
+        "originals",
+        "Pictures, videos and recordings of yours that you gave so that changed copies can be known",
+        "to show what was changed in a copy",
+        "until you take them back, take your consent back or erase your account; then they go at once",
+    ),
+    Rule(
         "unfinished",
         "Everything of an account that was not finished, or whose watch you stopped for good",
         "so that you can go on where you were",

@@ -1,7 +1,7 @@
 """What follows from taking a consent back: done at once, in the transaction that keeps the answer.
 
-    biometrics    the watch stops: templates, vectors, samples and clips are deleted, and so is the key that
-                  opened samples and clips: what a disk still has of them opens no more
+    biometrics    the watch stops: templates, vectors, samples, clips and originals are deleted, and so
+                  are the keys that opened samples and clips: what a disk still has of them opens no more
     references    the kept samples are deleted; the watch goes on
     scores        nothing is counted from now on; there is nothing to delete
 
@@ -27,6 +27,7 @@ from monitor import log as logs
 from monitor import lookalikes
 from monitor.gallery_rows import pause as leave_galleries
 from monitor.gallery_rows import unpause
+from monitor.originals.tables import KnownOriginal
 from monitor.tables import BlobRow, Lookalike, Template
 from monitor.values import BlobId
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logs.get(__name__)
 
-MEASURED: Final = (Template, GivenSample, Challenge, Hold, Lookalike, Subject)
+MEASURED: Final = (Template, GivenSample, Challenge, Hold, KnownOriginal, Lookalike, Subject)
 """Tables whose rows hold what was measured of a face or voice, or the key that opened a sample."""
 
 SCRUB_WAIT_S: Final = 5
@@ -110,7 +111,7 @@ def _without_biometrics(session: Session, subject_id: SubjectId, now: datetime) 
     leave_galleries(session, subject_id, now)
     lookalikes.forget(session, lookalikes.of_subject(session, subject_id))
     connection = session.connection()
-    for table in (Template, GivenSample, Hold):
+    for table in (Template, GivenSample, Hold, KnownOriginal):
         connection.execute(delete(table).where(col(table.subject_id) == subject_id))
     unpause(session, subject_id)
     # 2  clips and samples

@@ -13,6 +13,7 @@ from enrollment.web.delegates import DelegatePages
 from enrollment.web.drill import DrillPages
 from enrollment.web.guide import GuidePage
 from enrollment.web.leaving import LeavingPages
+from enrollment.web.originals import OriginalPages
 from enrollment.web.proof import ProofPages
 from enrollment.web.review import ReviewPages
 from enrollment.web.samples import SamplePages
@@ -41,4 +42,5 @@ def routers(frame: Frame) -> list[APIRouter]:
     rights = (AccountPages, ConsentPages, ContactPages, DelegatePages, LeavingPages, YouPages)
     pages += [kind(frame).router() for kind in rights]
     pages += [CoveragePage(frame).router(), SearchTermPages(frame).router(), DrillPages(frame).router()]
+    pages.append(OriginalPages(frame).router())
     return [*pages, SamplePages(frame).router(), GuidePage(frame).router()]

@@ -1,7 +1,7 @@
 """Lays a sighted picture over an original: which point of one is which point of the other.
 
 1. the points that stand out in both (SIFT: Lowe, IJCV 2004), paired where one candidate is clearly the best;
-2. the homography on which most pairs agree (MAGSAC++: Barath and others, CVPR 2020), also of the mirror image;
+2. the homography on which most pairs agree (MAGSAC++: Barath and others, CVPR 2020), mirrored as well;
 3. a grid of points followed from one to the other (Lucas and Kanade, IJCAI 1981), to parts of a pixel.
 
 So a copy is found that was cropped, scaled, turned, mirrored, framed or set into a larger picture, where a
@@ -80,7 +80,8 @@ def points(rgb: NDArray[np.uint8], most: int = MOST_POINTS) -> Points:
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     if scale < 1.0:
         grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    found, looks = cv2.SIFT_create(nfeatures=most, contrastThreshold=0.02).detectAndCompute(grey, None)
+    detector = cv2.SIFT_create(nfeatures=most, contrastThreshold=0.02)  # type: ignore[attr-defined]
+    found, looks = detector.detectAndCompute(grey, None)
     if looks is None or not len(found):
         return Points(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8), (width, height))
     xy = np.array([one.pt for one in found], np.float32)
@@ -117,7 +118,7 @@ def _agreed(original: Points, seen: Points) -> tuple[NDArray[np.float64], int] |
         return None
     matcher = cv2.BFMatcher(cv2.NORM_L2)
     both = matcher.knnMatch(original.looks.astype(np.float32), seen.looks.astype(np.float32), k=2)
-    good = [pair[0] for pair in both if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]  # noqa: PLR2004
+    good = [pair[0] for pair in both if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]
     if len(good) < FEWEST:
         return None
     here = np.array([original.xy[one.queryIdx] for one in good], np.float32)
@@ -144,7 +145,8 @@ def sound(matrix: NDArray[np.float64], size: tuple[int, int]) -> bool:
         if w <= 0:
             return False
         scales.append(abs(np.linalg.det(matrix)) / w**3)
-    return min(scales) > 0 and max(scales) / min(scales) < MOST_STRETCH and 1e-3 < np.median(scales) < 1e3  # noqa: PLR2004
+    least, most, middle = min(scales), max(scales), float(np.median(scales))
+    return bool(least > 0 and most / least < MOST_STRETCH and 1e-3 < middle < 1e3)
 
 
 def refined(
@@ -172,14 +174,14 @@ def _evened(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     plain = grey.astype(np.float32)
     away = plain - cv2.GaussianBlur(plain, (0, 0), EVEN)
     size = np.sqrt(cv2.GaussianBlur(away * away, (0, 0), EVEN))
-    return np.clip(128 + 40 * away / (size + 4), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 40 * away / (size + 4), 0, 255), np.uint8)
 
 
 def _fits(original: NDArray[np.uint8], sighting: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
     """Say how well both agree, -255 to 0: the mean difference of the three quarters that agree best."""
     height, width = sighting.shape
     laid = cv2.warpPerspective(original, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    covered = cv2.warpPerspective(np.full_like(original, 255), matrix, (width, height)) == 255  # noqa: PLR2004
+    covered = cv2.warpPerspective(np.full_like(original, 255), matrix, (width, height)) == 255
     away = np.abs(laid.astype(np.int16) - sighting)[covered]
     if not len(away):
         return -255.0

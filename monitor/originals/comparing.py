@@ -1,6 +1,6 @@
 """Compares a sighted picture with the original that was laid over it: what was changed, and where.
 
-1. the same light    colours are fitted, one smooth curve for the whole picture: filters, monochrome, brightness
+1. the same light    colours are fitted, one smooth curve for all of it: filters, monochrome, brightness
 2. the same grain    both are brought to one size and sharpness
 3. what is left      differences, measured against what compression makes of the same texture elsewhere in it
 4. where             connected places in which far more is different than that
@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,8 @@ from monitor.originals.aligning import refined
 from monitor.values import Box
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 WORK: Final = 512
@@ -35,7 +38,7 @@ FLOOR: Final = 2.0
 
 CORE: Final = 3.6
 EDGE: Final = 2.2
-"""A place is changed where the difference is CORE times what was expected; it reaches as far as EDGE times."""
+"""A place is changed where the difference is CORE times the expected one; it reaches as far as EDGE times."""
 
 LEAST_AREA: Final = 0.002
 """Share of the frame of the smallest place that is named: one fifteenth of the side."""
@@ -44,7 +47,7 @@ LEAST_LEVELS: Final = 7.0
 """Grey levels (RMS) that a place must differ by at its core."""
 
 MOST_CHANGED: Final = 0.4
-"""Share of what both show. Where more is different this is another picture, or cannot be told apart from one."""
+"""Share of what both show. Where more is different this may as well be another picture."""
 
 ALIKE: Final = 0.55
 """Median likeness (correlation of small squares) below which it is another picture."""
@@ -111,7 +114,7 @@ def compare(
     if laid is None:
         return None
     seen, under, covered, shown, scale = laid
-    if covered.mean() < 0.02:  # noqa: PLR2004 - a seventh of the side
+    if covered.mean() < 0.02:
         return None
     # 1  the same light, before the grain: a curve of a blurred edge is no blurred edge
     lit, monochrome = _same_light(seen.astype(np.float32), under, covered)
@@ -150,12 +153,12 @@ def lay(
     into = scaling(w / width, h / height) @ matrix
     rows, columns = original.shape[:2]
     local = _scale_at(into, (columns, rows))
-    if local < 0.9:  # noqa: PLR2004 - nothing to gain nearer to 1
+    if local < 0.9:
         small = cv2.resize(original, None, fx=local, fy=local, interpolation=cv2.INTER_AREA)
         into = into @ scaling(columns / small.shape[1], rows / small.shape[0])
     else:
         small = original
-    if min(small.shape[:2]) < 24:  # noqa: PLR2004 - nothing can be told of less
+    if min(small.shape[:2]) < 24:
         return None
     grey = [cv2.GaussianBlur(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), (0, 0), BLUR) for one in (small, seen)]
     into = refined(grey[0], grey[1], into)
@@ -164,7 +167,7 @@ def lay(
     reach = cv2.warpPerspective(whole, into, (w, h), flags=cv2.INTER_NEAREST)
     covered = cv2.erode(reach, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     back = cv2.warpPerspective(np.full((h, w), 255, np.uint8), np.linalg.inv(into), small.shape[1::-1])
-    return seen, under, covered, float((back > 127).mean()), w / width  # noqa: PLR2004
+    return seen, under, covered, float((back > 127).mean()), w / width
 
 
 def scaling(x: float, y: float) -> NDArray[np.float64]:
@@ -187,7 +190,10 @@ def _same_sharpness(
     edges = covered & (np.abs(slope) >= np.quantile(np.abs(slope[covered]), 0.7))
 
     def off(sigmas: tuple[float, float]) -> float:
-        pair = [cv2.GaussianBlur(one, (0, 0), np.hypot(BLUR, sigma)) for one, sigma in zip(grey, sigmas, strict=True)]
+        pair = [
+            cv2.GaussianBlur(one, (0, 0), np.hypot(BLUR, sigma))
+            for one, sigma in zip(grey, sigmas, strict=True)
+        ]
         away = np.abs(pair[0] - pair[1])[edges]
         return float(np.minimum(away, 3 * np.median(away)).mean())
 
@@ -201,7 +207,8 @@ def _same_sharpness(
                 break
             best, least = tried, away
     one, other = (
-        cv2.GaussianBlur(rgb, (0, 0), float(np.hypot(BLUR, sigma))) for rgb, sigma in zip((seen, lit), best, strict=True)
+        cv2.GaussianBlur(rgb, (0, 0), float(np.hypot(BLUR, sigma)))
+        for rgb, sigma in zip((seen, lit), best, strict=True)
     )
     return np.asarray(one, np.float32), np.asarray(other, np.float32)
 
@@ -232,7 +239,7 @@ def _same_light(
         whole = _through(under, curves)
     whole += _slow(np.where(covered[..., None], _blurred(seen) - _blurred(whole), np.nan))
     colour = [float(np.median(np.ptp(one, axis=1))) for one in (there, here)]
-    return whole.astype(np.float32), colour[0] < 4.0 and colour[1] > 12.0  # noqa: PLR2004 - grey levels
+    return whole.astype(np.float32), colour[0] < 4.0 and colour[1] > 12.0
 
 
 def _off(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -248,23 +255,27 @@ def _powers(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([np.ones_like(x), x, x * x, np.sqrt(x)], axis=-1)
 
 
+START: Final = np.array([0.0, 255.0, 0.0, 0.0])
+"""The curve that changes nothing."""
+
+
 def _curves(here: NDArray[np.float32], there: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fit a curve for each channel: (3, 4) float32, factors of _powers. Rare levels count as much as others."""
+    """Fit a curve for each channel: (3, 4) float32, factors of _powers. Rare levels count, too."""
     curves = []
     for channel in range(3):
         x, y = here[:, channel], there[:, channel]
         bins = np.clip(x // 12, 0, 21).astype(int)
         balance = 1.0 / np.sqrt(np.bincount(bins, minlength=22)[bins])
-        balance *= ((y > 4) & (y < 251)) + 0.02  # noqa: PLR2004 - what was cut off at the ends tells little
-        curves.append(_robust(_powers(x), y, np.array([0.0, 255.0, 0.0, 0.0]), balance))
+        balance *= ((y > 4) & (y < 251)) + 0.02
+        curves.append(_robust(_powers(x), y, START, balance))
     return np.stack(curves).astype(np.float32)
 
 
 def _mix(here: NDArray[np.float32], there: NDArray[np.float32]) -> NDArray[np.float32]:
     terms = _with_one(here)
-    start = np.eye(4)[:, :3]
-    plain = ((there > 4) & (there < 251)).all(axis=1) + 0.02  # noqa: PLR2004 - as above
-    columns = [_robust(terms, there[:, n], start[:, n], plain, 1.0) for n in range(3)]
+    start = np.eye(4, dtype=np.float64)[:, :3]
+    plain = ((there > 4) & (there < 251)).all(axis=1) + 0.02
+    columns = [_robust(terms, there[:, n], np.asarray(start[:, n]), np.asarray(plain), 1.0) for n in range(3)]
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
@@ -288,7 +299,7 @@ def _robust(
 
 def _through(rgb: NDArray[np.float32], curves: NDArray[np.float32]) -> NDArray[np.float32]:
     lit = [_powers(rgb[..., n]) @ curves[n] for n in range(3)]
-    return np.clip(np.stack(lit, axis=-1), 0, 255)
+    return np.asarray(np.clip(np.stack(lit, axis=-1), 0, 255), np.float32)
 
 
 def _slow(off: NDArray[np.float32], cells: int = 4) -> NDArray[np.float32]:
@@ -300,7 +311,7 @@ def _slow(off: NDArray[np.float32], cells: int = 4) -> NDArray[np.float32]:
             rows = slice(y * height // cells, (y + 1) * height // cells)
             part = off[rows, x * width // cells : (x + 1) * width // cells].reshape(-1, 3)
             part = part[~np.isnan(part[:, 0])]
-            if len(part) > 50:  # noqa: PLR2004 - fewer say nothing
+            if len(part) > 50:
                 grid[y, x] = np.median(part, axis=0)
     return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
@@ -314,7 +325,9 @@ def _left(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Give how many times the expected difference there is at each pixel, and the difference in levels."""
     grey = under @ LIGHT
-    slope = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125))
+    slope = cv2.magnitude(
+        cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.125)
+    )
     off = seen - under
     light = off @ LIGHT
     colour = off - light[..., None]
@@ -332,11 +345,11 @@ def _left(
 
 def _expected(
     texture: NDArray[np.float32], levels: NDArray[np.float32]
-):  # noqa: ANN202
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Learn from the picture itself what difference compression makes at which texture: a rising line."""
     cuts = np.quantile(texture, np.linspace(0.0, 1.0, 13))
     middles, usual = [], []
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in itertools.pairwise(cuts):
         inside = (texture >= low) & (texture <= high)
         middles.append(float(np.median(texture[inside])))
         usual.append(float(np.median(levels[inside])))
@@ -359,8 +372,8 @@ def _alike(seen: NDArray[np.float32], under: NDArray[np.float32], covered: NDArr
     ma, mb = mean(a), mean(b)
     va, vb = mean(a * a) - ma * ma, mean(b * b) - mb * mb
     both = (mean(a * b) - ma * mb) / np.sqrt(np.maximum(va, 1.0) * np.maximum(vb, 1.0))
-    rich = covered & (np.maximum(va, vb) > 25.0)  # noqa: PLR2004 - 5 grey levels
-    return float(np.median(both[rich])) if rich.sum() > 100 else 1.0  # noqa: PLR2004
+    rich = covered & (np.maximum(va, vb) > 25.0)
+    return float(np.median(both[rich])) if rich.sum() > 100 else 1.0
 
 
 def _regions(  # noqa: PLR0913, PLR0917
@@ -396,13 +409,18 @@ def _regions(  # noqa: PLR0913, PLR0917
 
 def _kind(seen: NDArray[np.float32], under: NDArray[np.float32], inside: NDArray[np.bool_]) -> Kind:
     """Say whether there is clearly more to see than before, clearly less, or something else."""
-    busy = [float(np.abs(cv2.Laplacian(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.CV_32F))[inside].mean()) for one in (seen, under)]
+    busy = [
+        float(np.abs(cv2.Laplacian(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.CV_32F))[inside].mean())
+        for one in (seen, under)
+    ]
     if busy[0] > 2.0 * busy[1] + 0.5:
         return Kind.ADDED
     return Kind.GONE if busy[1] > 2.0 * busy[0] + 0.5 else Kind.DIFFERENT
 
 
-def _moved(seen: NDArray[np.float32], under: NDArray[np.float32], regions: tuple[Region, ...], scale: float) -> float:
+def _moved(
+    seen: NDArray[np.float32], under: NDArray[np.float32], regions: tuple[Region, ...], scale: float
+) -> float:
     """Give the share of squares in changed places that are found a little beside their place."""
     a, b = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (seen, under))
     side = 2 * _window(seen.shape) + 1
@@ -414,15 +432,15 @@ def _moved(seen: NDArray[np.float32], under: NDArray[np.float32], regions: tuple
         for y in range(int(box.y0 * scale), int(box.y1 * scale) - side + 1, side):
             for x in range(int(box.x0 * scale), int(box.x1 * scale) - side + 1, side):
                 square = a[y : y + side, x : x + side]
-                if square.std() < 6.0 or tried >= 60:  # noqa: PLR2004
+                if square.std() < 6.0 or tried >= 60:
                     continue
                 y0, x0 = max(0, y - far), max(0, x - far)
                 around = b[y0 : min(height, y + side + far), x0 : min(width, x + side + far)]
                 alike = cv2.matchTemplate(around, square, cv2.TM_CCOEFF_NORMED)
-                if alike[y - y0, x - x0] > 0.7:  # noqa: PLR2004 - this square is where it was
+                if alike[y - y0, x - x0] > 0.7:
                     continue
                 tried += 1
-                moved += float(alike.max()) > 0.9  # noqa: PLR2004 - and this one is not, but is there
-    if tried < 3:  # noqa: PLR2004 - one square is found anywhere
+                moved += float(alike.max()) > 0.9
+    if tried < 3:
         return 0.0
     return moved / tried

@@ -110,9 +110,14 @@ def unpacked(data: bytes) -> Marks:
                 raise Tampered(msg)
             cuts = np.cumsum(read["counts"])[:-1]
             parts = zip(
-                np.split(read["xy"], cuts), np.split(read["looks"], cuts), read["sizes"].tolist(), strict=False
+                np.split(read["xy"], cuts),
+                np.split(read["looks"], cuts),
+                read["sizes"].tolist(),
+                strict=False,
             )
-            found = tuple(Points(xy, looks, (w, h)) for xy, looks, (w, h) in parts) if len(read["counts"]) else ()
+            found = (
+                tuple(Points(xy, looks, (w, h)) for xy, looks, (w, h) in parts) if len(read["counts"]) else ()
+            )
             return Marks(
                 list(MediaKind)[int(kind)], float(seconds), read["at_s"], read["hashes"], found, read["sound"]
             )

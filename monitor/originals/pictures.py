@@ -1,4 +1,4 @@
-"""Finds the original that a sighted picture is a copy of, and compares both. Frames of videos are pictures."""
+"""Finds the original that a sighted picture, or frame of a video, is a copy of, and compares both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.originals.marks import Marks
 
 FIRST: Final = 90
-"""Differing bits, of 256, up to which a frame is tried before the others: different pictures have 128 +- 8."""
+"""Differing bits, of 256, up to which a frame is the one, if it aligns: different pictures have 128 +- 8."""
 
 AS_IT_IS: Final = 40
 """Differing bits up to which a picture without points that stand out is laid over as it is."""
@@ -38,7 +38,6 @@ class Seen:
 
     rgb: NDArray[np.uint8]
     at_s: float = 0.0
-
 
     @cached_property
     def points(self) -> Points:
@@ -109,7 +108,9 @@ def same_picture(found: Comparison) -> bool:
 
 def first_of(seen: Seen, shelf: Sequence[Marks]) -> list[tuple[int, Place]]:
     """Give which of several originals a picture is a copy of, as (number, place), the surest first."""
-    found = [(number, there) for number, marks in enumerate(shelf) if (there := place(seen, marks)) is not None]
+    found = [
+        (number, there) for number, marks in enumerate(shelf) if (there := place(seen, marks)) is not None
+    ]
     return sorted(found, key=lambda one: -one[1].alignment.pairs)
 
 

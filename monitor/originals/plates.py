@@ -31,7 +31,7 @@ LINE: Final = (30, 30, 30)
 
 
 def side_by_side(sighting: NDArray[np.uint8], found: Comparison, says: str) -> Plate:
-    """Draw the original as it lies in the sighting, next to the sighting, (h, w, 3) uint8; places outlined."""
+    """Draw the original as it lies in the sighting, beside the sighting, (h, w, 3) uint8; places outlined."""
     height, width = sighting.shape[:2]
     scale = WIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -42,14 +42,23 @@ def side_by_side(sighting: NDArray[np.uint8], found: Comparison, says: str) -> P
     for half in halves:
         for region in found.regions:
             box = region.box
-            corners = (round(box.x0 * scale), round(box.y0 * scale)), (round(box.x1 * scale), round(box.y1 * scale))
+            corners = (
+                (round(box.x0 * scale), round(box.y0 * scale)),
+                (round(box.x1 * scale), round(box.y1 * scale)),
+            )
             cv2.rectangle(half, *corners, (255, 255, 255), 4)
             cv2.rectangle(half, *corners, OUTLINE, 2)
     between = np.full((size[1], GAP, 3), 255, np.uint8)
     return Plate(_jpeg(np.hstack([halves[0], between, halves[1]])), says)
 
 
-def timeline(original: NDArray[np.float32], sighting: NDArray[np.float32], replaced: tuple[Span, ...], seconds: float, says: str) -> Plate:  # noqa: E501
+def timeline(
+    original: NDArray[np.float32],
+    sighting: NDArray[np.float32],
+    replaced: tuple[Span, ...],
+    seconds: float,
+    says: str,
+) -> Plate:
     """Draw the loudness of both sounds over time, one above the other, what was replaced marked."""
     width, height = 2 * WIDE, 120
     sheet = np.full((2 * height + GAP, width, 3), 255, np.uint8)
@@ -78,6 +87,8 @@ def heat(found: Comparison, sighting: NDArray[np.uint8], at_s: float) -> Heat:
 
 
 def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
-    done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    done, jpeg = cv2.imencode(
+        ".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    )
     assert done  # noqa: S101 - a picture of this size always can be
     return jpeg.tobytes()

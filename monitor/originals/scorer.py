@@ -15,7 +15,7 @@ from monitor.ml.synthetic.interfaces import Clip, Sighting
 from monitor.originals import plates, words
 from monitor.originals.comparing import Kind
 from monitor.originals.pictures import Seen, compared, place
-from monitor.originals.sound_prints import PER_S, joined, loudness, match, sound_print
+from monitor.originals.sound_prints import joined, loudness, match, sound_print
 from monitor.originals.videos import lay, meet, moments
 from monitor.values import SAMPLE_RATE, Abstention, Aspect, MediaKind, Moment, Signal, Span
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.originals.comparing import Comparison
-    from monitor.originals.shelf import Known, Shelf
+    from monitor.originals.known import Known, Shelf
     from monitor.originals.sound_prints import SoundMatch
     from monitor.originals.videos import Laid, Shown
     from monitor.stages.decode import Decoder
@@ -78,7 +78,7 @@ class KnownOriginals:
         self._shelf, self._decoder = shelf, decoder
 
     def assess(self, sighting: Sighting) -> Signal:
-        """Compare a sighting with its subject's originals. Abstains NO_ORIGINAL where it is a copy of none."""
+        """Compare a sighting with its subject's originals. NO_ORIGINAL where it is a copy of none."""
         known = self._shelf.known(sighting.verdict.subject_id)[-MOST_ORIGINALS:]
         found = self._heard_and_seen(sighting, known) if known else None
         if found is None:
@@ -194,7 +194,9 @@ def _likeliest(kept: Sequence[Seen], known: Sequence[Known]) -> list[Known]:
     some = kept[:: max(1, len(kept) // 3)]
     pairs: list[tuple[int, Known]] = []
     for one in known:
-        most = max((there.alignment.pairs + 1 for seen in some if (there := place(seen, one.marks))), default=0)
+        most = max(
+            (there.alignment.pairs + 1 for seen in some if (there := place(seen, one.marks))), default=0
+        )
         if most:
             pairs.append((most, one))
     return [one for _, one in sorted(pairs, key=lambda pair: -pair[0])]
@@ -212,7 +214,9 @@ def _llr(regions: Sequence[object], faces: Sequence[Box]) -> float:
     return CHANGED_LLR if any(told) else ADDED_LLR
 
 
-def _of_pictures(shown: Sequence[tuple[Seen, Comparison, bool]], faces: Sequence[Box], frames: int) -> Outcome:
+def _of_pictures(
+    shown: Sequence[tuple[Seen, Comparison, bool]], faces: Sequence[Box], frames: int
+) -> Outcome:
     """Say what became of a picture, or of frames that each are a copy of a picture."""
     seen, found, turned = max(shown, key=lambda one: _llr(one[1].regions, faces))
     size = (seen.rgb.shape[1], seen.rgb.shape[0])
@@ -220,7 +224,10 @@ def _of_pictures(shown: Sequence[tuple[Seen, Comparison, bool]], faces: Sequence
         said = words.picture(found, faces, size, turned=turned)
         times: tuple[Moment, ...] = ()
     else:
-        said = (words.changed(found.regions, faces, size, f"What is shown at {seen.at_s:.1f} s"), *words.more(found, turned=turned))
+        said = (
+            words.changed(found.regions, faces, size, f"What is shown at {seen.at_s:.1f} s"),
+            *words.more(found, turned=turned),
+        )
         times = tuple(Moment(Span(s.at_s, s.at_s), _llr(f.regions, faces)) for s, f, _ in shown)
     return Outcome(
         _llr(found.regions, faces),
@@ -245,7 +252,9 @@ def _of_video(laid: Laid, faces: Sequence[Box]) -> Outcome:
     if changed and len(shown) > 1:
         step = float(np.median(np.diff([one.at_s for one in shown]))) if len(shown) > 1 else 0.0
         spans = joined([Span(one.at_s, one.at_s) for one in changed], 1.6 * step)
-        said.append(f"We see it {words.seconds(spans)}; {len(changed)} of {len(shown)} pictures that we compared differ.")
+        said.append(
+            f"We see it {words.seconds(spans)}; {len(changed)} of {len(shown)} compared pictures differ."
+        )
     if not laid.steady:
         said.append(words.NOT_STEADY)
     said += words.more(kept, turned=laid.mirrored)
@@ -283,15 +292,16 @@ def _of_sound(found: SoundMatch, sighted: Sound, original: Sound | None) -> Outc
     said = []
     if found.replaced:
         said.append(
-            "The sound is a copy of one that you gave us, and in some places another sound was put in its place: "
+            "The sound is a copy of one that you gave us, and in places another sound was put into it: "
             f"{words.seconds(found.replaced)}."
         )
     if found.cut:
-        said.append(f"The sound was cut: after {words.seconds([Span(at, at) for at in found.cut])[3:]} it goes on elsewhere in yours.")
+        cuts = words.seconds([Span(at, at) for at in found.cut])
+        said.append(f"The sound was cut: {cuts} it goes on elsewhere in yours.")
     if not said:
         said.append(
-            "The sound is a copy of one that you gave us; nothing in it was changed beyond loudness and compression, "
-            "as far as we can hear."
+            "The sound is a copy of one that you gave us; nothing in it was changed beyond loudness and "
+            "compression, as far as we can hear."
         )
     llr = CHANGED_LLR if found.replaced else ADDED_LLR if found.cut else SAME_LLR
     drawn: tuple[Plate, ...] = ()
@@ -305,7 +315,14 @@ def _of_sound(found: SoundMatch, sighted: Sound, original: Sound | None) -> Outc
         drawn = (plates.timeline(whole, sighted.samples, found.replaced, sighted.seconds, says),)
     times = tuple(Moment(one, CHANGED_LLR) for one in found.replaced)
     times += tuple(Moment(Span(at, at), ADDED_LLR) for at in found.cut)
-    return Outcome(llr, tuple(said), min(1.0, found.same_s / max(1.0, sighted.seconds)), times, plates=drawn, listens=True)
+    return Outcome(
+        llr,
+        tuple(said),
+        min(1.0, found.same_s / max(1.0, sighted.seconds)),
+        times,
+        plates=drawn,
+        listens=True,
+    )
 
 
 def _plate_says(found: Comparison) -> str:

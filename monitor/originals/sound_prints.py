@@ -69,7 +69,7 @@ class SoundMatch:
 def sound_print(samples: NDArray[np.float32]) -> NDArray[np.uint32]:
     """Print a sound, (n,) float32 at SAMPLE_RATE: (m,) uint32, PER_S a second."""
     count = (len(samples) - LONG) // HOP + 1
-    if count < 2:  # noqa: PLR2004 - a difference needs two
+    if count < 2:
         return np.zeros(0, np.uint32)
     edges = np.geomspace(LOW_HZ, HIGH_HZ, BANDS + 1) * LONG / SAMPLE_RATE
     cuts = np.maximum(np.diff(np.round(edges).astype(int), prepend=0).cumsum(), 1)
@@ -86,7 +86,9 @@ def sound_print(samples: NDArray[np.float32]) -> NDArray[np.uint32]:
     return np.asarray(np.packbits(bits, axis=1).view(">u4").ravel().astype(np.uint32))
 
 
-def match(original: NDArray[np.uint32], sighting: NDArray[np.uint32], loud: NDArray[np.bool_]) -> SoundMatch | None:
+def match(
+    original: NDArray[np.uint32], sighting: NDArray[np.uint32], loud: NDArray[np.bool_]
+) -> SoundMatch | None:
     """Find the original in a sighting's print; `loud` (from `loudness`) says which prints of it count.
 
     None where no three seconds of it are the same.
@@ -100,7 +102,9 @@ def match(original: NDArray[np.uint32], sighting: NDArray[np.uint32], loud: NDAr
     which = differs.argmin(axis=0)
     inside = np.isfinite(best) & loud[: len(best)]
     same = inside & (best < OTHER)
-    first = offsets[int(np.bincount(which[same], minlength=len(offsets)).argmax())] if same.any() else offsets[0]
+    first = (
+        offsets[int(np.bincount(which[same], minlength=len(offsets)).argmax())] if same.any() else offsets[0]
+    )
     replaced = _stretches(inside & ~same, inside)
     cuts = _cuts(which, same)
     return SoundMatch(-first / PER_S, float(same.sum() / PER_S), replaced, cuts)
@@ -126,7 +130,7 @@ def _offsets(
     votes: dict[int, int] = {}
     starts = range(0, len(sighting) - block + 1, max(block // 2, (len(sighting) - block) // 60 or 1))
     for start in starts:
-        if loud[start : start + block].mean() < 0.3:  # noqa: PLR2004 - mostly silence
+        if loud[start : start + block].mean() < 0.3:
             continue
         part = sighting[start : start + block]
         windows = np.lib.stride_tricks.sliding_window_view(original, block)
@@ -138,12 +142,14 @@ def _offsets(
                     votes[near - start] = votes.get(near - start, 0) + 1
     kept: list[int] = []
     for one in sorted(votes, key=lambda o: -votes[o]):
-        if all(abs(one - other) > 3 for other in kept):  # noqa: PLR2004 - neighbours are the same place
+        if all(abs(one - other) > 3 for other in kept):
             kept.append(one)
     return kept[:most]
 
 
-def _differing(original: NDArray[np.uint32], sighting: NDArray[np.uint32], offset: int) -> NDArray[np.float64]:
+def _differing(
+    original: NDArray[np.uint32], sighting: NDArray[np.uint32], offset: int
+) -> NDArray[np.float64]:
     """Give the share of differing bits around each print of the sighting; infinite outside the original."""
     at = np.arange(len(sighting)) + offset
     there = (at >= 0) & (at < len(original))
@@ -191,7 +197,7 @@ def _cuts(which: NDArray[np.int64], same: NDArray[np.bool_]) -> tuple[float, ...
     for begin in range(0, len(numbers) - WINDOW, WINDOW // 2):
         part = which[numbers[begin : begin + WINDOW]]
         place = int(np.bincount(part).argmax())
-        if (part == place).mean() < 0.9:  # noqa: PLR2004 - between two
+        if (part == place).mean() < 0.9:
             continue
         if held is not None and place != held:
             found.append(_at(int(numbers[begin])))

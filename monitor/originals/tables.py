@@ -15,10 +15,10 @@ class KnownOriginal(SQLModel, table=True):
     """One authentic picture, video or sound of a subject.
 
     `state` is waiting, judging, ready or refused. The bytes are sealed to the subject's own public key while
-    they wait, and with the subject's key from `ready` on; of a refused one they are deleted. `sealed_marks`
-    is what its copies are known by (marks.py), sealed too: a hash of a private picture is not for everybody.
-    `sealed_said` holds what the person called it and what became of it; `lookup` keeps the same file from
-    coming twice.
+    they wait, and from `ready` on with a key of their own, `sealed_key`; of a refused one they are deleted.
+    `sealed_marks` is what its copies are known by (marks.py), sealed too: a hash of a private picture is not
+    for everybody. `sealed_said` holds what the person called it and what became of it; `lookup` keeps the
+    same file from coming twice.
     """
 
     __tablename__ = "known_original"
@@ -35,5 +35,6 @@ class KnownOriginal(SQLModel, table=True):
     tries: int = 0
     judging_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     sealed_said: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    sealed_key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     sealed_marks: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment())

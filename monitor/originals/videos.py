@@ -48,7 +48,7 @@ TRIED: Final = 3
 """Frames of the original that a change must differ from: movement between two frames is none."""
 
 MOST_WAYS: Final = 4
-"""Ways to lie in the frame that are tried: what moves before a still wall may be aligned instead of the wall."""
+"""Ways to lie in the frame that are tried: what moves before a wall may be aligned in place of it."""
 
 FREE: Final = 0.75
 """Where moments that are free of each other agree this much better, the clip was cut or its speed changed."""
@@ -182,13 +182,17 @@ def _even(grey: NDArray[np.uint8], mask: NDArray[np.float32]) -> NDArray[np.floa
 class _Lens:
     """Shows small frames of the original as they lie in the sighting."""
 
-    def __init__(self, shape: tuple[int, ...], small: tuple[int, ...], size: tuple[int, int], way: Alignment) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], small: tuple[int, ...], size: tuple[int, int], way: Alignment
+    ) -> None:
         scale = THUMB / max(shape[:2])
         self._size = (max(8, round(shape[1] * scale)), max(8, round(shape[0] * scale)))
         from_small = np.diag([size[0] / small[1], size[1] / small[0], 1.0])
-        self._into = np.diag([self._size[0] / shape[1], self._size[1] / shape[0], 1.0]) @ way.matrix @ from_small
+        self._into = (
+            np.diag([self._size[0] / shape[1], self._size[1] / shape[0], 1.0]) @ way.matrix @ from_small
+        )
         reach = cv2.warpPerspective(np.full(small[:2], 255, np.uint8), self._into, self._size)
-        self.mask = (reach == 255).astype(np.float32)  # noqa: PLR2004 - wholly inside
+        self.mask = (reach == 255).astype(np.float32)
 
     def original(self, small: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Give a small frame of the original in the sighting's frame."""
@@ -213,7 +217,7 @@ def _fit(kept: Sequence[Seen], reel: _Reel, way: Alignment) -> _Fit | None:
     if not len(reel.times):
         return None
     lens = _Lens(kept[0].rgb.shape, reel.small.shape[1:], reel.size, way)
-    if lens.mask.sum() < 100:  # noqa: PLR2004 - a hundred small pixels
+    if lens.mask.sum() < 100:
         return None
     thumbs = np.stack([lens.original(one).astype(np.float16) for one in reel.small])
     small = [lens.sighting(seen) for seen in kept]
@@ -234,7 +238,9 @@ def _fit(kept: Sequence[Seen], reel: _Reel, way: Alignment) -> _Fit | None:
 
 def _when(lens: _Lens, seen: NDArray[np.float32], thumbs: NDArray[np.float16]) -> tuple[int, float]:
     inside = lens.mask > 0
-    rough = np.abs(thumbs[:, ::3, ::3].astype(np.float32) - seen[None, ::3, ::3])[:, inside[::3, ::3]].mean(axis=1)
+    rough = np.abs(thumbs[:, ::3, ::3].astype(np.float32) - seen[None, ::3, ::3])[:, inside[::3, ::3]].mean(
+        axis=1
+    )
     near = np.argsort(rough)[:12].tolist()
     costs = {n: lens.away(seen, thumbs[n].astype(np.float32)) for n in near}
     best = min(costs, key=costs.__getitem__)
@@ -252,7 +258,7 @@ def _steady_cost(
     costs = []
     for seen, thumb in zip(kept, small, strict=True):
         at = int(np.abs(times - (seen.at_s - offset)).argmin())
-        if abs(times[at] - (seen.at_s - offset)) < 0.3:  # noqa: PLR2004 - else it is outside of the original
+        if abs(times[at] - (seen.at_s - offset)) < 0.3:
             costs.append(lens.away(thumb, thumbs[at].astype(np.float32)))
     return float(np.median(costs)) if len(costs) > FEWEST * len(kept) else NOWHERE
 
@@ -296,12 +302,18 @@ def _compared(seen: Seen, frames: Sequence[NDArray[np.uint8]], alignment: Alignm
         if best is None or found.changed < best.changed:
             best = found
         regions = list(found.regions)
-        kept = regions if kept is None else [one for one in kept if any(meet(one.box, r.box) for r in regions)]
+        kept = (
+            regions if kept is None else [one for one in kept if any(meet(one.box, r.box) for r in regions)]
+        )
         if not kept:
             break
-    return None if best is None else replace(best, regions=tuple(kept or ()), moved=best.moved if kept else 0.0)
+    return (
+        None if best is None else replace(best, regions=tuple(kept or ()), moved=best.moved if kept else 0.0)
+    )
 
 
 def meet(one: Box, other: Box) -> bool:
     """Say whether two places overlap."""
-    return bool(min(one.x1, other.x1) > max(one.x0, other.x0) and min(one.y1, other.y1) > max(one.y0, other.y0))
+    return bool(
+        min(one.x1, other.x1) > max(one.x0, other.x0) and min(one.y1, other.y1) > max(one.y0, other.y0)
+    )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monitor.values import Box, Span
 
 LIMITS: Final = (
-    "It compares with what you gave us, and knows nothing of anything else. A change that is smaller than about "
+    "It compares with what you gave us, and knows nothing of anything else. A change smaller than about "
     "a seventh of the side of the picture, or that compression hides, can be missed."
 )
 
@@ -26,7 +26,9 @@ FRAME_ONLY: Final = 0.93
 """Share of the sighting that the original covers, below which we say that there is something around it."""
 
 
-def picture(found: Comparison, faces: Sequence[Box], frame: tuple[int, int], *, turned: bool) -> tuple[str, ...]:
+def picture(
+    found: Comparison, faces: Sequence[Box], frame: tuple[int, int], *, turned: bool
+) -> tuple[str, ...]:
     """Say what became of a picture. `frame` is the sighting's width and height; `faces` are its faces."""
     said = [changed(found.regions, faces, frame, "This picture")]
     said += more(found, turned=turned)
@@ -73,13 +75,13 @@ def place(box: Box, faces: Sequence[Box], frame: tuple[int, int]) -> str:
     if any(touches(box, face) for face in faces):
         return "around the face"
     x, y = (box.x0 + box.x1) / 2 / frame[0], (box.y0 + box.y1) / 2 / frame[1]
-    across = "on the left" if x < 0.33 else "on the right" if x > 0.67 else ""  # noqa: PLR2004 - thirds
-    down = "at the top" if y < 0.33 else "at the bottom" if y > 0.67 else ""  # noqa: PLR2004 - thirds
+    across = "on the left" if x < 0.33 else "on the right" if x > 0.67 else ""
+    down = "at the top" if y < 0.33 else "at the bottom" if y > 0.67 else ""
     return " ".join(one for one in (down, across) if one) or "in the middle"
 
 
 def touches(box: Box, face: Box) -> bool:
-    """Say whether a place covers part of a face, or of the head around it: a tenth of the smaller at least."""
+    """Say whether a place covers part of a face, or of the head around it: a tenth of the smaller."""
     grown = (
         face.x0 - 0.25 * face.width,
         face.y0 - 0.35 * face.height,
@@ -96,14 +98,16 @@ def touches(box: Box, face: Box) -> bool:
 
 def percent(share: float) -> str:
     """Say a share: whole percent, and not nought for something."""
-    return "less than 1 %" if share < 0.01 else f"{round(100 * share)} %"  # noqa: PLR2004 - one percent
+    return "less than 1 %" if share < 0.01 else f"{round(100 * share)} %"
 
 
 def seconds(spans: Sequence[Span]) -> str:
     """List stretches of time."""
     listed = [
-        f"at {one.start_s:.1f} s" if one.end_s - one.start_s < 0.1 else f"from {one.start_s:.1f} to {one.end_s:.1f} s"  # noqa: PLR2004
+        f"at {one.start_s:.1f} s"
+        if one.end_s - one.start_s < 0.1
+        else f"from {one.start_s:.1f} to {one.end_s:.1f} s"
         for one in spans[:4]
     ]
-    listed += [f"and {len(spans) - 4} times more"] if len(spans) > 4 else []  # noqa: PLR2004 - as above
+    listed += [f"and {len(spans) - 4} times more"] if len(spans) > 4 else []
     return ", ".join(listed)

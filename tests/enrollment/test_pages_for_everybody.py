@@ -52,7 +52,7 @@ PAGES: Final = {
         "/account", "/account/security", "/account/phone/code", "/account/proof", "/account/looks",
         "/account/pause", "/account/export", "/account/consents", "/account/contact", "/account/delegates",
         "/account/leave", "/account/face", "/account/voice", "/enrol/done", "/sightings", "/account/search",
-        "/account/coverage", "/account/drill",
+        "/account/coverage", "/account/drill", "/account/originals",
     ),
     "unsure": ("/account/second", "/enrol/done"),
     "operator": ("/operator/enrolments", "/operator/enrolments/{hold}"),

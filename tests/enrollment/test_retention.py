@@ -224,7 +224,7 @@ def test_every_line_without_a_job_ends_with_the_erasure_or_outlives_it_namelessl
     """What the page says goes with the account does so: nothing of the tables that it speaks of is left."""
     who = town.watched()
     by_erasure = {rule.key for rule in SCHEDULE if rule.enforce is None} - {"audit"}
-    assert by_erasure == {"templates", "profile", "findings", "consents", "search_terms"}
+    assert by_erasure == {"templates", "profile", "findings", "consents", "search_terms", "originals"}
     erasure.erase(town.town.engine, town.town.keys, town.blobs, who, "subject")
     assert erasure.is_erased(town.town.engine, who)
     assert set(town.blobs.ids()) == set()

@@ -24,6 +24,7 @@ def upgrade() -> None:
     sa.Column("tries", sa.Integer(), nullable=False),
     sa.Column("judging_since", sa.DateTime(timezone=True), nullable=True),
     sa.Column("sealed_said", sa.LargeBinary(), nullable=False),
+    sa.Column("sealed_key", sa.LargeBinary(), nullable=True),
     sa.Column("sealed_marks", sa.LargeBinary(), nullable=True),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(["blob_id"], ["blob.id"], name=op.f("fk_known_original_blob_id"), ondelete="CASCADE"),
