@@ -9,6 +9,7 @@ such films are measured; see `main`.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from monitor.bench.faces_seeing import read_picture
 from monitor.bench.sound import read_sound
 from monitor.ml.lip_motion import ENVELOPE_S, envelope, follow, restless
 from monitor.ml.packs import load_faces
+from monitor.ml.synthetic.lips_against_sound import MOVES, goes_with
 from monitor.ml.synthetic.lips_filmed import FRAMES_PER_SECOND, Filmed, watch
 from monitor.settings import Settings
 from monitor.stages.decode import DecodeLimits, Decoder
@@ -143,9 +145,10 @@ KINDS: Final = {
 
 
 def main() -> None:
-    """Film, measure, and print a line per kind: 5th, 50th and 95th percentile, and how many were not filmed.
+    """Film, measure, and print a line per kind: 5th, 50th and 95th percentile, and what would be said.
 
-    `follow` is the correlation, `chance` how often chance does as well, `restless` how much the mouth moves.
+    `follow` is the correlation, `chance` how often chance does as well, `restless` how much the lips move. Of
+    those who do not move, or are not filmed (several faces in the photograph), nothing is said.
     """
     data, films = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 20
     settings = Settings()
@@ -153,12 +156,10 @@ def main() -> None:
     people = list(photographs(data, models, CHOSE + films))[CHOSE:]
     sounds, out = speech(data, films + 7), sys.stdout
     limits = replace(DecodeLimits.of(settings), frames_per_second=FRAMES_PER_SECOND)
-    out.write(
-        "| films | n | follow | chance | restless | not filmed |\n| --- | ---: | --- | --- | --- | ---: |\n"
-    )
+    out.write("| films | n | follow | chance | restless | said |\n| --- | ---: | --- | --- | --- | --- |\n")
     with Decoder(limits) as decoder:
         for name, (with_it, manner) in KINDS.items():
-            rows, silent = [], 0
+            rows, said = [], Counter[str]()
             for number, portrait in enumerate(people):
                 heard, other = sounds[number % len(sounds)], sounds[(number + 7) % len(sounds)]
                 lips = heard if with_it else other if with_it is not None else other[:0]
@@ -166,16 +167,18 @@ def main() -> None:
                 with decoder.start(made.mp4(manner.how.bits)) as clip:
                     found = watch(clip.frames(), models.detector, lambda _: None, Span(0, FILM_S))
                 if not isinstance(found, Filmed):
-                    silent += 1
+                    said[found.value] += 1
                     continue
                 score, chance = follow(found.chips, found.times, envelope(Sound(heard)))
                 rows.append((score, chance, restless(found.chips, found.times)))
+                said["not_moving" if rows[-1][2] < MOVES else goes_with(score, chance).value] += 1
             cells = [
                 " / ".join(f"{value:.2f}" for value in np.percentile(column, (5, 50, 95)))
                 for column in np.array(rows).reshape(-1, 3).T
                 if len(column)
             ]
-            out.write(f"| {name} | {len(rows)} | {' | '.join(cells)} | {silent} |\n")
+            told = ", ".join(f"{count} {what}" for what, count in said.most_common())
+            out.write(f"| {name} | {len(people)} | {' | '.join(cells)} | {told} |\n")
             out.flush()
 
 

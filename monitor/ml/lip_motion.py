@@ -36,6 +36,9 @@ LIPS: Final = np.s_[104:142, 64:96]
 FLICKER_S, WORD_S = 0.057, 0.34
 """Widths of the Gaussians (standard deviations of 0.04 and 0.24 s) between which lips move in speech."""
 
+LEAST_GREY: Final = 0.1
+"""Grey levels of change that are taken for still: a codec makes as much of a photograph that is shown."""
+
 LAGS_S: Final = np.arange(-0.3, 0.31, 1 / 24)
 """By how much sound and picture may be apart: recorders are off by up to a fifth of a second."""
 
@@ -85,7 +88,7 @@ def restless(chips: NDArray[np.float32], times: Curve) -> float:
         float(np.sqrt(np.mean((paced.T @ soft[:, part[0], part[1]].reshape(len(times), -1)) ** 2)))
         for part in (LIPS, CHEEKS)
     )
-    return lips / max(cheeks, 1e-6)
+    return lips / max(cheeks, LEAST_GREY)
 
 
 def _opening(chips: NDArray[np.float32]) -> Curve:

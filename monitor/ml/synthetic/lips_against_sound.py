@@ -8,6 +8,7 @@ is ordinary. And lips that follow the sound say little: to move them so is what 
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from monitor.ml.lip_motion import envelope, follow, restless
@@ -62,6 +63,17 @@ _APART: Final = (
 )
 
 
+class Goes(StrEnum):
+    """How lips that move go with a sound."""
+
+    FOLLOW = "follow"
+    UNCLEAR = "unclear"
+    APART = "apart"
+
+
+_WORDS: Final = {Goes.FOLLOW: _FOLLOW, Goes.UNCLEAR: _UNCLEAR, Goes.APART: _APART}
+
+
 class LipsAgainstSound:
     """Films the mouth for some ten seconds, and holds it against the loudness. Safe for threads."""
 
@@ -83,14 +95,20 @@ class LipsAgainstSound:
         if restless(found.chips, found.times) < MOVES:
             return _nothing(Abstention.NOT_MOVING)
         score, chance = follow(found.chips, found.times, envelope(sighting.sound))
-        if chance > APART:
-            return _said(MOST_LLR, found.span, _APART, score)
-        return _said(0.0, found.span, _FOLLOW if score >= FOLLOWS and chance <= CHANCE else _UNCLEAR, score)
+        goes = goes_with(score, chance)
+        return _said(MOST_LLR if goes is Goes.APART else 0.0, found.span, _WORDS[goes], score)
 
 
 def open_lips_against_sound(pack: Pack) -> LipsAgainstSound:
     """Give the signal with the detector of a pack."""
     return LipsAgainstSound(pack.faces.detector if pack.faces is not None else None)
+
+
+def goes_with(score: float, chance: float) -> Goes:
+    """Say what a correlation, and how often chance does as well, mean: lip_motion.follow gives both."""
+    if chance > APART:
+        return Goes.APART
+    return Goes.FOLLOW if score >= FOLLOWS and chance <= CHANCE else Goes.UNCLEAR
 
 
 def heard_with_face(sighting: Sighting) -> tuple[Span, ...]:

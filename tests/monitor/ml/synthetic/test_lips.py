@@ -17,8 +17,9 @@ from monitor.ml.synthetic.lips_against_sound import (
     heard_with_face,
     open_lips_against_sound,
 )
-from monitor.ml.synthetic.lips_filmed import LATEST_S, STRETCH_S, stretch
+from monitor.ml.synthetic.lips_filmed import FRAMES_PER_SECOND, LATEST_S, STRETCH_S, stretch
 from monitor.settings import Settings
+from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import Abstention, Agreement, MediaKind, Span
 from tests.assets.sightings import looks_of, sighting
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from monitor.bench.challenge_film import Film
     from monitor.ml.interfaces import FaceModels, Pack
-    from monitor.ml.synthetic.interfaces import Look, Sighting
+    from monitor.ml.synthetic.interfaces import Clip, Look, Sighting
 
 SECONDS = 3.4
 SPEAKS = (Span(0.2, SECONDS - 0.1),)
@@ -75,6 +76,20 @@ def test_lips_that_follow_the_sound_are_said_to(films: Films) -> None:
     assert (signal.abstains, signal.llr) == (None, 0.0), "to follow is what lip-sync programs do as well"
     assert "move with the sound from second 0 to 3" in signal.reasons[0]
     assert signal.shown_only
+
+
+def test_lips_are_followed_through_a_codec_and_the_real_decoder(films: Films) -> None:
+    asked: list[float | None] = []
+    data = films.own.mp4(200_000)
+    with Decoder(replace(DecodeLimits(), frames_per_second=FRAMES_PER_SECOND)) as decoder:
+
+        def again(frames_per_second: float | None) -> Clip:
+            asked.append(frames_per_second)
+            return decoder.start(data)
+
+        signal = LipsAgainstSound(films.models.detector).assess(replace(films.seen(films.own), again=again))
+    assert asked == [FRAMES_PER_SECOND]
+    assert "move with the sound" in signal.reasons[0]
 
 
 def test_lips_that_move_with_another_sound_are_said_to_and_not_counted(films: Films) -> None:
