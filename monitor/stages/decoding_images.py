@@ -12,6 +12,7 @@ from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 from monitor.errors import TooManyPixels, Unreadable
 from monitor.ml.synthetic import declared
+from monitor.stages import decoding_png
 from monitor.stages.decoding_hash import perceptual_hash
 from monitor.stages.decoding_wire import ANIMATION_FRAMES, PICTURE_PIXELS, Job, Outlet, Part
 from monitor.values import MediaKind
@@ -61,20 +62,47 @@ def decode(stream: BinaryIO, job: Job, signals: tuple[SyntheticSignal, ...], out
 
     Raises TooManyPixels, Unreadable for a format without a reader, and whatever Pillow raises.
     """
-    with _opened(stream, PLAIN_FORMATS if job.sizes else FORMATS) as image:
-        _check_size(image, job.limits.max_pixels)
-        full, count = image.size, getattr(image, "n_frames", 1)
-        image.draft("RGB", _shrunk(image.size))  # a very large JPEG is scaled down while it is decoded
-        image.load()  # PNG text may stand behind the pixels
-        signals = (*signals, *declared.in_picture(image)) if job.signals else ()
-        said: dict[str, Any] = {"signals": [asdict(signal) for signal in signals], "has_sound": False}
-        if count > 1 and image.format in MOVING:
-            if job.sizes:
-                raise Unreadable(ALONE)
-            _film(image, count, job, said, outlet)
-        else:
-            said["note"] = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else ""
-            _still(image, full, job, said, outlet)
+    try:
+        image, full = _loaded(stream, job)
+        note = ""
+    except ValueError as exc:
+        if not decoding_png.is_bomb(exc):
+            raise
+        image, full = _loaded(decoding_png.without_words(stream), job)
+        note = decoding_png.LEFT_OUT
+    with image:
+        _tell(image, full, job, signals, outlet, note=note)
+
+
+def _loaded(stream: BinaryIO, job: Job) -> tuple[Image.Image, tuple[int, int]]:
+    """Open and load a picture; give it with the size that it has in the file."""
+    image = _opened(stream, PLAIN_FORMATS if job.sizes else FORMATS)
+    _check_size(image, job.limits.max_pixels)
+    full = image.size
+    image.draft("RGB", _shrunk(image.size))  # a very large JPEG is scaled down while it is decoded
+    image.load()  # PNG text may stand behind the pixels
+    return image, full
+
+
+def _tell(  # noqa: PLR0913 - what is known of one picture
+    image: Image.Image,
+    full: tuple[int, int],
+    job: Job,
+    signals: tuple[SyntheticSignal, ...],
+    outlet: Outlet,
+    *,
+    note: str,
+) -> None:
+    count = getattr(image, "n_frames", 1)
+    signals = (*signals, *declared.in_picture(image)) if job.signals else ()
+    said: dict[str, Any] = {"signals": [asdict(signal) for signal in signals], "has_sound": False}
+    if count > 1 and image.format in MOVING:
+        if job.sizes:
+            raise Unreadable(ALONE)
+        _film(image, count, job, said | {"note": note}, outlet)
+    else:
+        said["note"] = f"page 1 of {count}" if count > 1 and image.format == "TIFF" else note
+        _still(image, full, job, said, outlet)
 
 
 def _opened(stream: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
@@ -94,7 +122,9 @@ def _check_size(image: Image.Image, most: int) -> None:
 def _still(image: Image.Image, full: tuple[int, int], job: Job, said: dict[str, Any], outlet: Outlet) -> None:
     rgb = _rgb(ImageOps.exif_transpose(_scaled(image)))
     if rgb.shape[0] * rgb.shape[1] < full[0] * full[1]:
-        said["note"] = f"scaled down from {full[0]} x {full[1]} pixels"
+        said["note"] = "; ".join(
+            filter(None, (said["note"], f"scaled down from {full[0]} x {full[1]} pixels"))
+        )
     outlet.json(Part.INFO, said | _header(MediaKind.IMAGE, rgb, 0.0))
     if job.frames:
         outlet.frame(0, 0.0, rgb)
@@ -104,7 +134,7 @@ def _still(image: Image.Image, full: tuple[int, int], job: Job, said: dict[str, 
 def _film(image: Image.Image, count: int, job: Job, said: dict[str, Any], outlet: Outlet) -> None:
     walked = min(count, max(1, ANIMATION_PIXELS // (image.width * image.height)))
     guess_s = walked * _duration_s(image)
-    note = f"first {walked} of {count} frames" if walked < count else ""
+    note = f"first {walked} of {count} frames" if walked < count else said["note"]
     at_s = 0.0
     for index, (at_s, picture) in enumerate(_spread(image, walked, job)):
         rgb = _rgb(_scaled(picture))

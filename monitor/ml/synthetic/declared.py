@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.ml.synthetic import credentials, xmp
+from monitor.ml.synthetic import credentials, watermark, xmp
 from monitor.ml.synthetic.exif import texts
 from monitor.ml.synthetic.sources import SYNTHETIC, from_prose, from_software, from_source_type, quoted
 from monitor.values import SyntheticAssessment, SyntheticSignal, SyntheticStatus
@@ -76,11 +76,16 @@ def in_bytes(stream: BinaryIO, *, trust_pem: str = "") -> tuple[SyntheticSignal,
 
 
 def in_picture(image: Image.Image) -> tuple[SyntheticSignal, ...]:
-    """Read EXIF and PNG text of a loaded picture."""
+    """Read EXIF, PNG text and the invisible mark of a loaded picture, not scaled yet."""
     found: list[SyntheticSignal] = []
     for text, program in texts(image):
         found += _named("exif", text, "Its EXIF") if program else _written("exif", text, "Its EXIF")
-    return once([*found, *_of_text("png", image.info, "Its PNG text")])
+    found += _of_text("png", image.info, "Its PNG text")
+    maker = watermark.program_in(image)
+    if maker is not None:
+        says = f"Its pixels hold the invisible mark that the programs of {maker} write into their pictures."
+        found.append(SyntheticSignal("watermark", says, SYNTHETIC))
+    return once(found)
 
 
 def in_tags(tags: Mapping[str, str]) -> tuple[SyntheticSignal, ...]:

@@ -6,6 +6,7 @@ of a WebP, which name a camera elsewhere.
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -49,4 +50,5 @@ def _comment(field: bytes) -> str:
     if code != b"UNICODE\0":
         return rest.decode("utf-8", "replace")
     big = rest[:1] == b"\0"  # the standard leaves the order open; what is written is mostly Latin
-    return rest.decode("utf-16-be" if big else "utf-16-le", "replace")
+    decode = codecs.utf_16_be_decode if big else codecs.utf_16_le_decode  # no module: a child can open none
+    return decode(rest, "replace")[0]
