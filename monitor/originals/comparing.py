@@ -46,6 +46,9 @@ LEAST_AREA: Final = 0.002
 LEAST_LEVELS: Final = 7.0
 """Grey levels (RMS) that a place must differ by at its core."""
 
+CLEARLY: Final = 1.5
+"""Times as much fine detail in a place as before, from which on something was added; or gone, the other way."""
+
 MOST_CHANGED: Final = 0.4
 """Share of what both show. Where more is different this may as well be another picture."""
 
@@ -230,13 +233,18 @@ def _same_light(
     here, there = (_blurred(one).reshape(-1, 3)[places] for one in (under, seen))
     curves = _curves(here, there)
     lit = _through(here, curves)
-    mix = _mix(lit, there)
-    mixed = _with_one(lit) @ mix
-    if _off(mixed, there) < 0.8 * _off(lit, there) - 0.05:
+    best, whole = _off(lit, there), _through(under, curves)
+    # mixed before the curves, or after them: only where that explains clearly more
+    for first in (None, curves):
+        begin = here if first is None else lit
+        mix = _mix(begin, there)
+        mixed = np.asarray(_with_one(begin) @ mix, np.float32)
         after = _curves(mixed, there)
-        whole = _through(_with_one(_through(under, curves)) @ mix, after)
-    else:
-        whole = _through(under, curves)
+        off = _off(_through(mixed, after), there)
+        if off < 0.8 * best - 0.05:
+            best = off
+            whole = under if first is None else _through(under, first)
+            whole = _through(np.asarray(_with_one(whole) @ mix, np.float32), after)
     whole += _slow(np.where(covered[..., None], _blurred(seen) - _blurred(whole), np.nan))
     colour = [float(np.median(np.ptp(one, axis=1))) for one in (there, here)]
     return whole.astype(np.float32), colour[0] < 4.0 and colour[1] > 12.0
@@ -409,13 +417,19 @@ def _regions(  # noqa: PLR0913, PLR0917
 
 def _kind(seen: NDArray[np.float32], under: NDArray[np.float32], inside: NDArray[np.bool_]) -> Kind:
     """Say whether there is clearly more to see than before, clearly less, or something else."""
-    busy = [
-        float(np.abs(cv2.Laplacian(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), cv2.CV_32F))[inside].mean())
-        for one in (seen, under)
-    ]
-    if busy[0] > 2.0 * busy[1] + 0.5:
+    # not at its edge, where something put in stands out from its surroundings
+    core = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    core = core if core.sum() > inside.sum() / 4 else inside
+
+    def busy(rgb: NDArray[np.float32]) -> float:
+        grey = rgb @ LIGHT
+        fine = grey - cv2.GaussianBlur(grey, (0, 0), 4 * BLUR)
+        return float(np.sqrt((fine[core] ** 2).mean()))
+
+    now, before = busy(seen), busy(under)
+    if now > CLEARLY * before + 0.5:
         return Kind.ADDED
-    return Kind.GONE if busy[1] > 2.0 * busy[0] + 0.5 else Kind.DIFFERENT
+    return Kind.GONE if before > CLEARLY * now + 0.5 else Kind.DIFFERENT
 
 
 def _moved(

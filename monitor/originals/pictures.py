@@ -29,7 +29,9 @@ MOST_FRAMES: Final = 4
 """Frames of a video's marks that one sighted picture is laid over, the nearest by hash first."""
 
 MOVED: Final = 0.5
-"""Share of changed places found beside their place from which on it is another picture of the same moment."""
+MUCH: Final = 0.08
+"""Where more than MUCH of what both show differs, and MOVED of that stands a little beside its place in the
+original, it is another picture of the same moment: somebody moved, and nothing was altered."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def compared(original: NDArray[np.uint8], seen: Seen, alignment: Alignment) -> C
 
 def same_picture(found: Comparison) -> bool:
     """Say whether what was compared is one picture, changed or not: else nothing may be called changed."""
-    return found.alike >= ALIKE and found.changed <= MOST_CHANGED and found.moved < MOVED
+    other = found.moved >= MOVED and found.changed > MUCH
+    return found.alike >= ALIKE and found.changed <= MOST_CHANGED and not other
 
 
 def first_of(seen: Seen, shelf: Sequence[Marks]) -> list[tuple[int, Place]]:

@@ -7,7 +7,7 @@ sightings of anybody else. Originals are decoded like everything else, in the de
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.originals.comparing import Comparison
-    from monitor.originals.known import Known, Shelf
+    from monitor.originals.known import Known
     from monitor.originals.sound_prints import SoundMatch
     from monitor.originals.videos import Laid, Shown
     from monitor.stages.decode import Decoder
-    from monitor.values import Box, Plate, Sound
+    from monitor.values import Box, Plate, Sound, SubjectId
 
 NAME: Final = "known_original"
 VERSION: Final = "known_original/1"
@@ -69,12 +69,22 @@ class Outcome:
     listens: bool = False
 
 
+class Opens(Protocol):
+    """Opens originals: known.Shelf, or what a bench holds in memory."""
+
+    def known(self, subject_id: SubjectId) -> tuple[Known, ...]:
+        """Give what one subject registered."""
+
+    def data(self, known: Known) -> bytes:
+        """Open its bytes."""
+
+
 class KnownOriginals:
     """The scorer. `shelf` opens what a subject registered, `decoder` reads it."""
 
     name = NAME
 
-    def __init__(self, shelf: Shelf, decoder: Decoder) -> None:
+    def __init__(self, shelf: Opens, decoder: Decoder) -> None:
         self._shelf, self._decoder = shelf, decoder
 
     def assess(self, sighting: Sighting) -> Signal:
