@@ -3,11 +3,8 @@
 A signal that was trained on sharp photographs of faces in colour answers for every other picture as well,
 and is wrong. So each look is measured first, by what can be measured honestly, and turned away by name.
 
-What part of genuine pictures each gate turns away, and of the same after a known harm (`face_gate` over
-1,383 pictures of LFW, 285 portraits and 159 untouched pictures of a forgery corpus, 2026-11-24; faces by
-YuNet; harm by Pillow and OpenCV):
-
-(see the table in monitor/README.md)
+What part of genuine pictures each gate turns away, as they are and after a known harm, stands in
+monitor/README.md.
 
 Not here, since no measure of ours tells them apart from genuine photographs: drawings, paintings and statues
 (flat areas and hard edges turn away 2 % of genuine faces and find a fifth of pictures filtered into
@@ -41,9 +38,13 @@ LEAST_FINENESS: Final = 0.275
 MOST_TURNED: Final = 0.5
 """`turned` from which one half of a face is hidden: the nose is below an eye, at some 48 degrees of yaw."""
 
-LEAST_COLOUR: Final = 2.0
-"""`colour` of a face below which a picture is black and white or toned. Of 1,383 pictures of LFW two are
-below 4, one of them black and white."""
+LEAST_COLOUR: Final = 2.5
+"""`colour` of a face below which a picture is black and white or toned: one coloured photograph in 200 has
+less (forgery corpus; LFW none), and nine of ten that were toned in sepia."""
+
+TONES: Final = 6
+"""Degree of the polynomial of brightness that a toned picture's colour follows, where it burns out as well:
+by a parabola a quarter to a half of the pictures toned in sepia are known, by this nine of ten."""
 
 COARSE: Final = 2.25
 """`jpeg_history.coarseness` from which compression was too hard: between quality 25 (2.1) and 20 (2.6)."""
@@ -103,13 +104,13 @@ def fineness(aligned: NDArray[np.uint8]) -> float:
 def colour(rgb: NDArray[np.uint8], box: Box) -> float:
     """Give how much colour a face has that its brightness does not foretell: 0 for black and white.
 
-    Root mean square of Cb and Cr, in levels of 0..255, around their best quadratic function of Y: in sepia
-    and other toned pictures the colour is a function of the brightness.
+    Root mean square of Cb and Cr, in levels of 0..255, around their best polynomial of Y: in sepia and
+    other toned pictures the colour is a function of the brightness.
     """
     small = cv2.resize(_around(rgb, box), (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     ycc = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb).reshape(-1, 3).astype(np.float64)
     level = ycc[:, 0] / 255
-    powers = np.stack([np.ones_like(level), level, level**2], axis=1)
+    powers = np.stack([level**power for power in range(TONES + 1)], axis=1)
     best, *_ = np.linalg.lstsq(powers, ycc[:, 1:], rcond=None)
     return float(np.sqrt(np.mean(np.sum((ycc[:, 1:] - powers @ best) ** 2, axis=1))))
 

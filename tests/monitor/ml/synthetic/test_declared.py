@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import c2pa
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image, PngImagePlugin
 
 from monitor.ml.synthetic.declared import declared, in_bytes
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import SyntheticStatus
 from tests.assets import media
+from tests.assets.signing import AI, CAMERA, Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from monitor.values import SyntheticSignal
-
-AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-CAMERA = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 
 
 @pytest.fixture(scope="module")
@@ -84,85 +76,6 @@ def test_a_credential_that_is_kept_elsewhere_is_not_fetched(decoder: Decoder, da
     found = signals_of(decoder, (data / "provenance" / "reading" / "cloud.jpg").read_bytes())
 
     assert {signal.source for signal in found} == {"xmp", "exif"}
-
-
-class Authority:
-    """A certificate authority of the test's own, and a signer under it."""
-
-    def __init__(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        self._leaf_key = ec.generate_private_key(ec.SECP256R1())
-        root = self._certificate("Test Root", key, "Test Root", key, authority=True)
-        leaf = self._certificate("Test Camera", self._leaf_key, "Test Root", key, authority=False)
-        self.pem = root.public_bytes(serialization.Encoding.PEM).decode()
-        self._chain = leaf.public_bytes(serialization.Encoding.PEM).decode() + self.pem
-
-    def _certificate(
-        self,
-        name: str,
-        key: ec.EllipticCurvePrivateKey,
-        issuer: str,
-        issuer_key: ec.EllipticCurvePrivateKey,
-        *,
-        authority: bool,
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        usage = x509.KeyUsage(
-            digital_signature=not authority,
-            key_cert_sign=authority,
-            crl_sign=authority,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            encipher_only=False,
-            decipher_only=False,
-        )
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(_name(name))
-            .issuer_name(_name(issuer))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-            )
-        )
-        if not authority:
-            made = made.add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
-            )
-        return made.sign(issuer_key, hashes.SHA256())
-
-    def signed(self, data: bytes, source_type: str) -> bytes:
-        """Sign a JPEG whose manifest says how it was made."""
-        action = {"action": "c2pa.created", "digitalSourceType": source_type}
-        manifest = {
-            "claim_generator_info": [{"name": "test", "version": "1"}],
-            "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
-        }
-        key = self._leaf_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        info = c2pa.C2paSignerInfo(b"es256", self._chain.encode(), key, None)
-        into = io.BytesIO()
-        with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest) as builder:
-            builder.sign(signer, "image/jpeg", io.BytesIO(data), into)
-        return into.getvalue()
-
-
-def _name(name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tests"),
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-        ]
-    )
 
 
 @pytest.mark.parametrize(
@@ -261,3 +174,83 @@ def test_edits_alone_declare_nothing() -> None:
 @pytest.mark.timeout(30)  # milliseconds where the work grows with the bytes, minutes where it grows faster
 def test_hostile_metadata_says_nothing_and_is_not_searched_for_ever(packet: bytes) -> None:
     assert in_bytes(io.BytesIO(media.jpeg() + packet)) == ()
+
+
+SETTINGS = (
+    "a portrait of somebody, detailed\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512"
+)
+FLOW = '{"3": {"class_type": "KSampler", "inputs": {"seed": 1}}}'
+JOB = "a portrait --v 6 Job ID: 0b7f1c2d-3e4f-4a5b-8c6d-7e8f9a0b1c2d"
+
+
+def user_comment(words: str, code: bytes, letters: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = code + words.encode(letters)
+    return exif
+
+
+def in_field(tag: int, words: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[tag] = words
+    return exif
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        user_comment(SETTINGS, b"UNICODE\0", "utf-16-be"),
+        user_comment(SETTINGS, b"UNICODE\0", "utf-16-le"),
+        user_comment(SETTINGS, b"ASCII\0\0\0", "ascii"),
+        user_comment("x " * 3000 + SETTINGS, b"UNICODE\0", "utf-16-be"),
+        in_field(0x0110, f"prompt:{FLOW}"),
+        in_field(0x010F, 'workflow:{"last_node_id": 9, "nodes": []}'),
+        in_field(0x010E, JOB),
+        in_field(0x010E, "Made with Google AI"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_generators_are_known_by_what_they_write_into_exif(
+    decoder: Decoder, kind: str, exif: Image.Exif
+) -> None:
+    found = signals_of(decoder, media.saved(media.pattern(), kind, exif=exif))
+
+    assert [(signal.source, signal.weight, signal.weak) for signal in found] == [("exif", "synthetic", False)]
+
+
+@pytest.mark.parametrize(
+    ("key", "words", "weights"),
+    [
+        ("Description", JOB, ["synthetic"]),
+        ("prompt", FLOW, ["synthetic"]),
+        ("Software", "NovelAI", ["synthetic"]),
+        ("Software", "FaceApp 11", ["edited"]),
+        ("Software", "meitu v9", ["edited"]),
+        ("Title", "Sora und Flux in the garden, photographed by Runway", []),
+        ("Comment", "My friend Sora. I do not like ChatGPT.", []),
+        ("Description", "Steps: 20 to the church, then left", []),
+    ],
+)
+def test_a_name_in_a_caption_accuses_nobody(
+    decoder: Decoder, key: str, words: str, weights: list[str]
+) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text(key, words)
+
+    found = signals_of(decoder, media.png(pnginfo=text))
+
+    assert [signal.weight for signal in found] == weights
+
+
+def test_an_app_that_reshapes_faces_is_named_as_one(decoder: Decoder) -> None:
+    (found,) = signals_of(decoder, media.jpeg(exif=in_field(0x0131, "BeautyPlus 7.1")))
+
+    assert "smooths or reshapes faces" in found.says
+    assert "BeautyPlus 7.1" in found.says
+
+
+def test_what_a_part_or_a_broken_credential_says_is_weak(decoder: Decoder, data: Path) -> None:
+    part = signals_of(decoder, (data / "provenance" / "reading" / "CACAE-uri-CA.jpg").read_bytes())
+    broken = signals_of(decoder, (data / "provenance" / "reading" / "CIE-sig-CA.jpg").read_bytes())
+
+    assert any(signal.weak for signal in part)
+    assert all(signal.weak for signal in broken if signal.weight == "synthetic")

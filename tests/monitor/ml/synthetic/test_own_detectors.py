@@ -120,7 +120,7 @@ def test_colours_mean_and_layout_are_as_the_manifest_says(tmp_path: Path) -> Non
     write(
         tmp_path,
         f'[onnx]\nfile = "m.onnx"\nsha256 = "{digest}"\ncolumn = 0\n',
-        input=f'what = "picture"\nside = {SIDE}\nlayout = "nhwc"\nscale = 1\nmean = [1, 2, 3]\nstd = [2, 2, 2]\n',
+        input='what = "picture"\nside = 16\nlayout = "nhwc"\nscale = 1\nmean = [1, 2, 3]\nstd = [2, 2, 2]\n',
         score='higher = "made"\nslope = 1\ncap = 19\n',
     )
     (mine,) = open_own_detectors(tmp_path, "cpu")
