@@ -10,6 +10,7 @@ from monitor.copies import evidence_of_copy
 from monitor.crypto import Context, seal
 from monitor.db import reading
 from monitor.errors import SubjectErased
+from monitor.explaining import captions, without_pictures
 from monitor.findings import Draft, FindingDetail, KeptBlob, Limit, Shown
 from monitor.intake import opened
 from monitor.stages.evidence import Exhibit, evidence, media_of
@@ -102,7 +103,13 @@ def draft_copy(known: Known, work: Work, perceptual_hash: str | None, tools: Too
     try:
         proof = evidence_of_copy(known, media_of(exhibit), kept.blob_id if kept else None)
         reasons = tuple(dict.fromkeys((*view.detail.reasons, A_COPY)))
-        detail = replace(view.detail, kind=work.kind, reasons=reasons, shown=None)
+        detail = replace(
+            view.detail,
+            kind=work.kind,
+            reasons=reasons,
+            shown=None,
+            copy_of=view.detail.copy_of or known.sha256,
+        )
         result.drafts.append(
             Draft(view.subject_id, work.media_id, view.model_id, view.band, detail, proof, kept)
         )
@@ -167,13 +174,14 @@ def _detail(
     verdict: Verdict, seen: Seen, thresholds: Mapping[Modality, Thresholds], shown: Shown | None
 ) -> FindingDetail:
     face, voice = next(iter(verdict.face), None), next(iter(verdict.voice), None)
+    assessed = verdict.synthetic.assessed
     return FindingDetail(
         kind=seen.work.kind,
         face_score=face.score if face else None,
         voice_score=voice.score if voice else None,
         face_spans=_spans(verdict.face),
         voice_spans=_spans(verdict.voice),
-        synthetic=verdict.synthetic,
+        synthetic=replace(verdict.synthetic, assessed=without_pictures(assessed) if assessed else None),
         reasons=verdict.reasons,
         against=verdict.against,
         not_looked=seen.appearances.not_looked,
@@ -184,6 +192,7 @@ def _detail(
         agreement=verdict.agreement,
         limits=tuple(Limit(m, t.alert, t.review, t.source) for m, t in thresholds.items()),
         shown=shown,
+        plates=captions(assessed) if assessed else (),
     )
 
 

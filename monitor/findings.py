@@ -93,6 +93,8 @@ class FindingDetail:
     `same_picture`), empty for a finding by voice alone. Margins are distances to the second-best subject.
     `llr` is the natural logarithm of the likelihood ratio of all that was counted together, 0 where the pack
     has no calibration. `shown` is there where the item is a picture of this face and no other.
+    `synthetic.assessed` is without its pictures: `plates` has (signal, what is to be seen) of each of them in
+    the evidence, in order. `copy_of` is the SHA-256 of the picture that this one is a copy of, "" if none.
     """
 
     kind: MediaKind
@@ -111,6 +113,8 @@ class FindingDetail:
     agreement: Agreement = Agreement.ALONE
     limits: tuple[Limit, ...] = ()
     shown: Shown | None = None
+    plates: tuple[tuple[str, str], ...] = ()
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from monitor import findings
 from monitor.crew import Crew
 from monitor.db import reading, utc_now
 from monitor.errors import EmptyMedia, LikenessError, NotMedia, TooLarge
+from monitor.explaining import brief
 from monitor.intake import HEAD_BYTES, Door, kind_of, submit
 from monitor.tables import Finding, MediaItem
 from monitor.values import FindingId, MediaId, Origin, OriginKind, SourceId
@@ -196,7 +197,7 @@ def _read_back(entered: Scanned, row: MediaItem | None, tools: Tools) -> Scanned
 
 
 def _told(view: FindingView) -> dict[str, Any]:
-    detail = view.detail
+    detail, assessed = view.detail, view.detail.synthetic.assessed
     return {
         "finding_id": view.finding_id,
         "subject_id": view.subject_id,
@@ -210,6 +211,7 @@ def _told(view: FindingView) -> dict[str, Any]:
         "face_seconds": [[round(s.start_s, 2), round(s.end_s, 2)] for s in detail.face_spans],
         "voice_seconds": [[round(s.start_s, 2), round(s.end_s, 2)] for s in detail.voice_spans],
         "synthetic": detail.synthetic.status.value,
+        "made": brief(assessed) if assessed else None,
         "reasons": list(detail.reasons),
         "against": list(detail.against),
     }

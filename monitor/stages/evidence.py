@@ -1,7 +1,8 @@
 """Step 8: put together what proves a finding, as one canonical JSON document, sealed to the subject.
 
 It holds digests, origins, a crop of the matched person (bystanders blurred by stages/tracking.py), model
-ids, scores, spans, the thresholds in force and the software version. It is complete or there is none:
+ids, scores, spans, the thresholds in force, what was found of its making, with pictures (explaining.py),
+and the software version. It is complete or there is none:
 what cannot be made raises EvidenceIncomplete and the item fails, to be tried again.
 """
 
@@ -21,6 +22,7 @@ from PIL import Image
 from monitor import findings
 from monitor.db import utc_now
 from monitor.errors import EvidenceIncomplete
+from monitor.explaining import explanation
 from monitor.values import FaceTrack, pieces_of
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ CROP_QUALITY = 90
 MAX_CROPS = 4
 """Crops kept for one finding: her best appearances. More of one video would add bytes and no proof."""
 
-FORMAT = "likeness-evidence/1"
-"""Name and version of the document."""
+FORMAT = "likeness-evidence/2"
+"""Name and version of the document. In 1, `synthetic` had no `assessed`: read both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def evidence(
                 {"source": s.source, "says": s.says, "weight": s.weight, "trusted": s.trusted}
                 for s in verdict.synthetic.reasons
             ],
+            "assessed": explanation(verdict.synthetic.assessed) if verdict.synthetic.assessed else None,
         },
         "reasons": list(verdict.reasons),
         "against": list(verdict.against),
@@ -106,6 +109,26 @@ def crop_of(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId) ->
     """
     crops = json.loads(findings.evidence_of(session, keks, finding_id))["crops"]
     return base64.b64decode(crops[0]["jpeg"]) if crops else None
+
+
+def reasons_of(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId) -> dict[str, Any] | None:
+    """Give what was found of its being made by a computer, as `explanation` says it, or None: nobody looked.
+
+    Raises NotFound, SubjectErased, and Tampered where the evidence does not open.
+    """
+    said = json.loads(findings.evidence_of(session, keks, finding_id)).get("synthetic") or {}
+    found: dict[str, Any] | None = said.get("assessed")  # evidence of format 1 has none
+    return found
+
+
+def plate_of(session: Session, keks: KeyEncryptionKeys, finding_id: FindingId, number: int) -> bytes | None:
+    """Give one of the pictures in it as JPEG bytes, counted from 0 over all signals, or None past the end.
+
+    Raises as `reasons_of`.
+    """
+    found = reasons_of(session, keks, finding_id)
+    plates = [plate for signal in (found or {}).get("signals", ()) for plate in signal["plates"]]
+    return base64.b64decode(plates[number]["jpeg"]) if 0 <= number < len(plates) else None
 
 
 def media_of(exhibit: Exhibit) -> dict[str, Any]:
