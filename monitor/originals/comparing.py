@@ -47,7 +47,7 @@ LEAST_LEVELS: Final = 7.0
 """Grey levels (RMS) that a place must differ by at its core."""
 
 CLEARLY: Final = 1.5
-"""Times as much fine detail in a place as before, from which on something was added; or gone, the other way."""
+"""Times as much fine detail in a place as before: from there on something was added; gone, the other way."""
 
 MOST_CHANGED: Final = 0.4
 """Share of what both show. Where more is different this may as well be another picture."""
