@@ -3,9 +3,9 @@
 Three things are read off the looks at one track: how unlike the faces of two neighbouring looks are by the
 recogniser, how far the five points wander once both faces are laid upright, and whether a face becomes
 somebody else's while all around it stays as it was. Only the last is told: in films that we made of LFW's
-people (`python -m monitor.bench.flickering`, 40 people, 2026-11, EdgeFace and fr_feature) it was seen on 31 and
-31 of 40 swaps that fail in a quarter of the frames, on 1 and 0 that hold, and on 1 and 0 of 120 genuine tracks.
-Points of swaps that hold wander no more than those of a genuine head, nor are their faces less alike.
+people (`python -m monitor.bench.flickering`, 40 people, 2026-11, EdgeFace and fr_feature) it was seen on 31
+and 31 of 40 swaps that fail in a quarter of the frames, on 1 and 0 that hold, and on 1 and 0 of 120 genuine
+tracks. Points of swaps that hold wander no more than those of a genuine head, nor are their faces less alike.
 """
 
 from __future__ import annotations
