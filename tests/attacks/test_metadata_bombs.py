@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MOST_S = 15.0
 """Wall-clock seconds for one picture on a busy machine; each takes under one on a quiet one."""
 
+SMILE = "\N{GRINNING FACE}"
+
 BOMB = 100_000_000
 
 
@@ -115,6 +117,17 @@ def test_a_bomb_hides_no_picture_and_accuses_nobody(decoder: Decoder, bomb: str)
     assert time.monotonic() - began < MOST_S
     if "unpack" in bomb:
         assert any("unpack" in note for note in notes)
+
+
+def test_a_flood_of_words_crowds_neither_the_picture_out_nor_the_one_that_counts(decoder: Decoder) -> None:
+    names = "".join(f"<x:CreatorTool>Photoshop {n} {SMILE * 50}</x:CreatorTool>" for n in range(190))
+    flood = f"<x:d xmlns:x='http://ns.adobe.com/xap/1.0/'>{names}%s</x:d>"
+    packets = [flood % f"<x:CreatorTool>Midjourney {SMILE * 40}</x:CreatorTool>"] + [flood % ""] * 3
+    data = b"".join(xmp(packet.replace("shop", f"shop{n}").encode()) for n, packet in enumerate(packets))
+    with decoder.start(data) as clip:
+        assert len(list(clip.frames())) == 1
+        assert "synthetic" in {signal.weight for signal in clip.signals}
+        assert len(clip.signals) < 50
 
 
 def test_orientation_and_transparency_outlive_a_bomb(decoder: Decoder) -> None:

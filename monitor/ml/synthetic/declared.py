@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.ml.synthetic import credentials, watermark, xmp
 from monitor.ml.synthetic.exif import texts
-from monitor.ml.synthetic.sources import SYNTHETIC, from_prose, from_software, from_source_type, quoted
+from monitor.ml.synthetic.sources import (
+    CAPTURED,
+    EDITED,
+    SYNTHETIC,
+    from_prose,
+    from_software,
+    from_source_type,
+    quoted,
+)
 from monitor.values import SyntheticAssessment, SyntheticSignal, SyntheticStatus
 
 if TYPE_CHECKING:
@@ -44,6 +52,12 @@ MOST_TEXT = 2_000
 
 MOST_PROSE = 8_000
 """Letters of a caption or comment that are looked at: settings come after a long prompt."""
+
+WEIGHTS = (SYNTHETIC, CAPTURED, EDITED)
+"""What a declaration can weigh, the heaviest first."""
+
+MOST_SIGNALS = 30
+"""Things said by one part of a file that are handed on: a flood of them must not crowd the picture out."""
 
 STRIPPABLE = "what a file says about itself can be stripped or forged"
 NOT_COVERED = "not assessed: no scorer installed"
@@ -94,8 +108,11 @@ def in_tags(tags: Mapping[str, str]) -> tuple[SyntheticSignal, ...]:
 
 
 def once(signals: Iterable[SyntheticSignal]) -> tuple[SyntheticSignal, ...]:
-    """Drop what was said before."""
-    return tuple(dict.fromkeys(signals))
+    """Drop what was said before; of a flood keep what counts most, in its order."""
+    said = list(dict.fromkeys(signals))
+    if len(said) > MOST_SIGNALS:
+        said = sorted(said, key=lambda one: (not one.trusted, WEIGHTS.index(one.weight)))[:MOST_SIGNALS]
+    return tuple(said)
 
 
 def _ends(stream: BinaryIO) -> bytes:

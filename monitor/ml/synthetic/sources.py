@@ -68,7 +68,7 @@ PROSE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """What generators write where people write too (a title, a caption, a comment): A1111's settings, the job
-of Midjourney, ComfyUI's work flow. A mere name there is no sign: Sora and Flux are names of people and of bands."""
+of Midjourney, the work flow of ComfyUI. A mere name there is no sign: Sora is a first name, Flux a band."""
 
 PROGRAMS = (
     (GENERATORS, SYNTHETIC, "the program"),
