@@ -373,6 +373,7 @@ class Abstention(StrEnum):
     NO_ORIGINAL = "no_original"
     NO_DECLARATION = "no_declaration"
     NOT_MOVING = "not_moving"
+    LIPS_STILL = "lips_still"
     ONE_FRAME = "one_frame"
     FACE_SMALL = "face_small"
     FACE_BLURRED = "face_blurred"

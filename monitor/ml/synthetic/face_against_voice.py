@@ -85,7 +85,7 @@ class FaceAgainstVoice:
         if not isinstance(found, Filmed):
             return _nothing(found)
         if restless(found.chips, found.times) < MOVES:
-            return _nothing(Abstention.NOT_MOVING)
+            return _nothing(Abstention.LIPS_STILL)
         when = f"from second {found.span.start_s:.0f} to {found.span.end_s:.0f}"
         words = _FACE_ALONE if face_alone else _VOICE_ALONE
         return _signal(MOST_LLR, words.format(when=when), Moment(found.span, MOST_LLR))

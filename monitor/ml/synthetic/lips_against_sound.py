@@ -95,7 +95,7 @@ class LipsAgainstSound:
         if not isinstance(found, Filmed):
             return _nothing(found)
         if restless(found.chips, found.times) < MOVES:
-            return _nothing(Abstention.NOT_MOVING)
+            return _nothing(Abstention.LIPS_STILL)
         score, chance = follow(found.chips, found.times, envelope(sighting.sound))
         goes = goes_with(score, chance)
         return _said(MOST_LLR if goes is Goes.APART else 0.0, found.span, _WORDS[goes], score)

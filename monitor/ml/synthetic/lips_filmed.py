@@ -82,7 +82,7 @@ def film(sighting: Sighting, places: Sequence[Span], detector: FaceDetector) -> 
     `places` are in order. Of the item's frames those up to the end of the stretch are decoded again.
     """
     if sighting.info.kind is not MediaKind.VIDEO:
-        return Abstention.NO_FACE if sighting.info.kind is MediaKind.AUDIO else Abstention.ONE_FRAME
+        return Abstention.NO_FACE if sighting.info.kind is MediaKind.AUDIO else Abstention.NOT_MOVING
     span = stretch(places)
     if span is None:
         return Abstention.TOO_LITTLE_SPEECH

@@ -113,7 +113,9 @@ class TrackConsistency:
         """Say whether the face stays the same, or why that cannot be told."""
         if not sighting.looks or self._models is None:
             return _nothing(Abstention.NO_FACE)
-        if sighting.info.kind is not MediaKind.VIDEO or len(sighting.looks) < LEAST_LOOKS:
+        if sighting.info.kind is MediaKind.IMAGE:
+            return _nothing(Abstention.NOT_MOVING)
+        if len(sighting.looks) < LEAST_LOOKS:
             return _nothing(Abstention.ONE_FRAME)
         large = [look for look in sighting.looks if look.face.box.width >= LEAST_PX]
         if len(large) < LEAST_LOOKS:

@@ -103,9 +103,9 @@ def test_lips_that_move_with_another_sound_are_said_to_and_not_counted(films: Fi
 
 def test_a_narrator_over_a_silent_face_is_no_sign(films: Films) -> None:
     lips = LipsAgainstSound(films.models.detector).assess(films.seen(films.silent))
-    assert (lips.abstains, lips.llr) == (Abstention.NOT_MOVING, None)
+    assert (lips.abstains, lips.llr) == (Abstention.LIPS_STILL, None)
     other = films.seen(films.silent, Agreement.FACE_NOT_VOICE)
-    assert FaceAgainstVoice(films.models.detector).assess(other).abstains is Abstention.NOT_MOVING
+    assert FaceAgainstVoice(films.models.detector).assess(other).abstains is Abstention.LIPS_STILL
 
 
 def test_a_face_that_speaks_with_another_voice_is_called_dubbed_and_no_proof(films: Films) -> None:
@@ -166,7 +166,7 @@ def test_what_cannot_be_told_is_said_without_decoding_anything(films: Films) -> 
     late = sighting(looks=looks, speech=(Span(70, 80),), on_screen=Span(65, 90))
     assert lips.assess(late).abstains is Abstention.TOO_LATE
     animation = sighting(kind=MediaKind.ANIMATION, looks=looks, speech=SPEAKS)
-    assert lips.assess(animation).abstains is Abstention.ONE_FRAME
+    assert lips.assess(animation).abstains is Abstention.NOT_MOVING
 
 
 def test_face_and_voice_that_both_are_yours_say_nothing_for_or_against(films: Films) -> None:
@@ -210,4 +210,4 @@ def test_the_stretch_that_is_filmed_begins_with_a_word_and_is_not_long() -> None
 def test_a_noisy_film_of_a_silent_face_does_not_seem_to_move(films: Films) -> None:
     looks = looks_of(films.noisy, films.models.detector)
     seen = sighting(film=films.noisy, looks=looks, speech=SPEAKS)
-    assert LipsAgainstSound(films.models.detector).assess(seen).abstains is Abstention.NOT_MOVING
+    assert LipsAgainstSound(films.models.detector).assess(seen).abstains is Abstention.LIPS_STILL
