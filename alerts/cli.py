@@ -194,12 +194,13 @@ def _held() -> list[dict[str, Any]]:
 def _row(engine: Engine, keks: KeyEncryptionKeys, incident: Incident) -> dict[str, Any]:
     """Put one held incident into a row: enough to go and look, nothing of the person's body."""
     from alerts import incidents
+    from alerts.explained import in_short
     from alerts.words import sighting_of
     from monitor.db import reading
 
     with reading(engine) as session:
         view = incidents.findings_of(session, keks, incident.id)[0]
-    sighting = sighting_of(view, looked_at=False)
+    sighting, assessed = sighting_of(view, looked_at=False), view.detail.synthetic.assessed
     return {
         "incident_id": incident.id,
         "subject_id": incident.subject_id,
@@ -210,6 +211,7 @@ def _row(engine: Engine, keks: KeyEncryptionKeys, incident: Incident) -> dict[st
         "voice": view.detail.voice_score,
         "for": list(sighting.reasons),
         "against": list(sighting.against),
+        "made_by_a_computer": list(in_short(assessed)) if assessed else [sighting.synthetic],
     }
 
 

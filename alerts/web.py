@@ -6,6 +6,7 @@
     GET  /sightings            everything found of whoever is signed in, newest first
     GET  /sightings/ID         what was found, for the browser that holds the cookie, or is signed in
     GET  /sightings/ID/faces/F the face that was compared, from the sealed evidence
+    GET  /sightings/ID/plates/F/N, /sightings/ID/reasons/F, /help/real-or-made: see alerts/reasons.py
     GET  /sightings/ID/not-me  says what "this is not me" does, and asks; afterwards what became of it
     POST /sightings/ID/not-me  dismisses the incident; POST .../undo takes that back
     POST /sightings/ID/close   ends the session
@@ -30,8 +31,10 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from sqlmodel import Session, select
 
 from alerts import incidents, overview, policy
+from alerts.explained import explained
 from alerts.interfaces import OWNER
 from alerts.links import OPEN_FOR, SESSION_FOR, Links, Purpose, Visit, alert_of, end_visit, redeem, visit_of
+from alerts.reasons import ReasonPages
 from alerts.reports import reports_of
 from alerts.tables import Alert, Incident, IncidentFinding
 from alerts.words import about_dismissal, sighting_of
@@ -90,6 +93,8 @@ class Pages:
         router.post("/sightings/{incident_id}/not-me", response_model=None)(self.not_me)
         router.post("/sightings/{incident_id}/not-me/undo", response_model=None)(self.not_me_undo)
         router.post("/sightings/{incident_id}/close")(self.close)
+        reasons = ReasonPages(self._engine, self._keks, self._visit, _page)
+        router.include_router(reasons.router())
         router.get("/stop/{token}")(self.stop_page)
         router.post("/stop/{token}")(self.stop)
         return router
@@ -156,6 +161,9 @@ class Pages:
         return self._private(
             "sighting.html",
             sightings=sightings,
+            made={view.finding_id: explained(view.detail) for view in views[:LISTED]},
+            plates=f"{request.url.path}/plates",
+            reasons=f"{request.url.path}/reasons" if visit.actor == OWNER else "",
             reports=reports,
             more=len(views) > LISTED,
             exact=list(dict.fromkeys(one for s in sightings for place in s.places for one in place.exact)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from alerts.synthetic_words import FOR_MAILS
 from monitor.dismissals import Reason, State
 from monitor.values import Band, MediaKind, OriginKind, SyntheticAssessment, SyntheticStatus
 
@@ -170,7 +171,12 @@ def how_sure(view: FindingView, *, looked_at: bool) -> str:
 
 
 def about_synthetic(assessed: SyntheticAssessment) -> str:
-    """Say whether it may be made by a computer: what the file says, or that nobody checked."""
+    """Say whether it may be made by a computer, for messages and where nobody looked further.
+
+    Where somebody did, that is all that is said: what was found needs a page (alerts/explained.py).
+    """
+    if assessed.assessed is not None:
+        return FOR_MAILS
     if assessed.status is SyntheticStatus.DECLARED:
         return (
             "The file itself says that it was made or changed by a computer, for example with AI. "

@@ -86,6 +86,8 @@ WORDS = {
     "session.end_others": "signed every other browser out",
     "sighting.list": "opened the list of what was found",
     "sighting.open": "opened the page of something that was found",
+    "sighting.plate": "looked at a picture that shows how something found of you may have been made",
+    "sighting.reasons": "saved what we found of how something found of you was made",
     "subject.add": "enrolled you",
     "subject.add_samples": "added samples of yours",
     "subject.face_not_watched": "stopped comparing with an old measurement of your face",
