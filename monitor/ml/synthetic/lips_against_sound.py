@@ -31,7 +31,7 @@ APART: Final = 0.2
 """Where chance does as well more often than this, the lips do not go with the sound. Between the two nothing
 is said for or against. In films of twenty other people whose lips went with the sound 56 of 80 were said to
 follow it, 1 not to, and the rest to be unclear or not to move; of 40 dubbed ones 31 were said not to follow
-and none to; of 40 silent faces 39 not to move (`python -m monitor.bench.talking`, 2026-11; no real talker)."""
+and none to; of 40 silent faces 39 not to move (`python -m monitor.bench.talking`, 2026-11; nobody real)."""
 
 MOVES: Final = 1.6
 """How much more lips change than cheeks where they are seen to move (lip_motion.restless): chosen on films of
