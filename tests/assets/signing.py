@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/composite"
 CAMERA = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
 
 
@@ -69,9 +71,15 @@ class Authority:
             )
         return made.sign(issuer_key, hashes.SHA256())
 
-    def signed(self, data: bytes, source_type: str, *, thumbnail: int = 0) -> bytes:
-        """Sign a JPEG whose manifest says how it was made, with a thumbnail of so many bytes."""
-        action = {"action": "c2pa.created", "digitalSourceType": source_type}
+    def signed(self, data: bytes, source_type: str = "", *, thumbnail: int = 0, made_from: str = "") -> bytes:
+        """Sign a JPEG whose manifest says how it was made, with a thumbnail of so many bytes.
+
+        With `made_from` (`parentOf`, `componentOf`) it stands for a file that was made from `data`, and says
+        nothing of its own making.
+        """
+        action: dict[str, Any] = {"action": "c2pa.created", "digitalSourceType": source_type or COMPOSITE}
+        if made_from == "parentOf":
+            action = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["before"]}}
         manifest: dict[str, Any] = {
             "claim_generator_info": [{"name": "test", "version": "1"}],
             "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
@@ -84,6 +92,9 @@ class Authority:
         info = c2pa.C2paSignerInfo(b"es256", self._chain.encode(), key, None)
         into = io.BytesIO()
         with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest) as builder:
+            if made_from:
+                ingredient = {"title": "before", "instance_id": "before", "relationship": made_from}
+                builder.add_ingredient(json.dumps(ingredient), "image/jpeg", io.BytesIO(data))
             if thumbnail:
                 builder.add_resource("thumbnail", io.BytesIO(bytes(thumbnail)))
             builder.sign(signer, "image/jpeg", io.BytesIO(data), into)

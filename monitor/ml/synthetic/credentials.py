@@ -24,6 +24,10 @@ MARKS = (b"jumb", b"c2pa")
 MOST_JSON = 4 * 2**20
 """Longest report of the library that is looked at."""
 
+ODD = "Its Content Credential has a form that no known program writes, and was not read."
+PARENT = "The Content Credential of the file that it was made from"
+PART = "The Content Credential of a part of it"
+
 UNTRUSTED_ONLY = "signingCredential.untrusted"
 """Code of a manifest that is whole but signed by somebody whom the operator does not trust."""
 
@@ -40,8 +44,13 @@ def read(stream: BinaryIO, trust_pem: str) -> Iterator[SyntheticSignal]:
             said = reader.json()
     except c2pa.C2paError:
         return
-    if len(said) <= MOST_JSON:
-        yield from _signals(json.loads(said))
+    if len(said) > MOST_JSON:
+        return
+    try:
+        found = list(_signals(json.loads(said)))
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        found = [SyntheticSignal("c2pa", ODD, EDITED)]  # a hostile form must not hide the picture
+    yield from found
 
 
 def _reader(stream: BinaryIO, context: c2pa.Context) -> c2pa.Reader:
@@ -63,12 +72,25 @@ def _signals(store: dict[str, Any]) -> Iterator[SyntheticSignal]:
     whole, trusted = state in {"Valid", "Trusted"}, state == "Trusted"
     if not whole:
         yield SyntheticSignal("c2pa", _broken(store), EDITED)
+    line = _line(manifests, active)
     for label, manifest in manifests.items():
         own = label == active
-        where = "Its Content Credential" if own else "The Content Credential of a part of it"
+        where = "Its Content Credential" if own else PARENT if label in line else PART
         where += _signer(manifest, trusted=trusted and own) if whole else " (broken)"
         for signal in _of_manifest(manifest, where, trusted=trusted and own):
-            yield signal if whole and own else replace(signal, weak=True)
+            yield signal if whole and label in line else replace(signal, weak=True)
+
+
+def _line(manifests: dict[str, Any], active: object) -> list[object]:
+    """Give the labels of the file's own manifest, and of those that it was made from as a whole."""
+    line: list[object] = []
+    label: object = active
+    while isinstance(label, str) and label in manifests and label not in line:
+        line.append(label)
+        ingredients = manifests[label].get("ingredients") or []
+        parents = (one.get("active_manifest") for one in ingredients if one.get("relationship") == "parentOf")
+        label = next(parents, None)
+    return line
 
 
 def _signer(manifest: dict[str, Any], *, trusted: bool) -> str:
@@ -88,8 +110,8 @@ def _of_manifest(manifest: dict[str, Any], where: str, *, trusted: bool) -> Iter
         name = agent.get("name") if isinstance(agent, dict) else agent
         if isinstance(name, str):
             yield from _known(from_software("c2pa", name, where=where))
-    for info in manifest.get("claim_generator_info") or []:
-        name = str(info.get("name", ""))
+    names = [str(info.get("name", "")) for info in manifest.get("claim_generator_info") or []]
+    for name in names or [str(manifest.get("claim_generator", ""))]:
         yield from _known(from_software("c2pa", name, where=where))
 
 

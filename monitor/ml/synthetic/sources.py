@@ -94,7 +94,7 @@ def from_source_type(source: str, value: str, *, where: str, trusted: bool = Fal
 def from_software(source: str, name: str, *, where: str) -> SyntheticSignal | None:
     """Read the name of a program; None for one that we do not know."""
     for pattern, weight, what in PROGRAMS:
-        if pattern.search(name):
+        if pattern.search(name.replace("_", " ")):
             return SyntheticSignal(source, f"{where} names {what} {quoted(name)}.", weight)
     return None
 

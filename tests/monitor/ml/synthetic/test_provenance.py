@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import c2pa
 import numpy as np
 import pytest
 from PIL import Image
 
-from monitor.ml.synthetic.declared import in_picture
+from monitor.ml.synthetic.declared import in_bytes, in_picture
 from monitor.ml.synthetic.fusing import fuse, shipped_fusion
-from monitor.ml.synthetic.provenance import CLAIMED, Provenance
+from monitor.ml.synthetic.provenance import CLAIMED, CLAIMED_OF_A_PART, Provenance
 from monitor.ml.synthetic.watermark import LEAST_AGREEING, MESSAGES, STEP, program_in, program_of
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import Abstention, Aspect, Made, MediaKind, Signal, SyntheticSignal
@@ -108,6 +111,47 @@ def test_a_real_signature_counts_only_where_the_signer_is_trusted(decoder: Decod
             assert not lies.strong
             assert lies.reasons[0].startswith('Its Content Credential, signed by an unknown "Tests", says')
             assert lies.shown_only is (source_type == CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("relationship", "counted", "words"),
+    [
+        ("parentOf", CLAIMED, "the file that it was made from"),
+        ("componentOf", CLAIMED_OF_A_PART, "a part of it"),
+    ],
+)
+def test_a_picture_saved_again_is_what_it_was_and_one_with_a_part_is_not(
+    decoder: Decoder, relationship: str, counted: float, words: str
+) -> None:
+    ours = Authority()
+    made = ours.signed(media.jpeg(320, 240), AI)
+    with decoder.start(ours.signed(made, made_from=relationship)) as clip:
+        found = weighed(*clip.signals)
+
+    assert found.llr == counted
+    assert words in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"assertions": [{"label": "c2pa.actions", "data": {"actions": ["x", 1]}}]},
+        {"assertions": [{"label": "c2pa.actions", "data": []}]},
+        {"assertions": ["x"]},
+        {"ingredients": [1]},
+        {"claim_generator_info": ["x"]},
+        [],
+    ],
+)
+def test_a_credential_of_a_form_that_nobody_writes_does_not_hide_the_picture(
+    monkeypatch: pytest.MonkeyPatch, manifest: object
+) -> None:
+    store = {"active_manifest": "a", "manifests": {"a": manifest}, "validation_state": "Valid"}
+    monkeypatch.setattr(c2pa.Reader, "json", lambda _: json.dumps(store))
+
+    found = in_bytes(io.BytesIO(Authority().signed(media.jpeg(320, 240), AI)))
+
+    assert {signal.weight for signal in found} <= {"edited"}
 
 
 def marked(rgb: NDArray[np.uint8], bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
