@@ -116,10 +116,10 @@ def read_manifest(path: Path) -> Manifest:
     """Read and check one manifest. Raises DetectorInvalid, which says what to change."""
     try:
         if path.stat().st_size > LARGEST_MANIFEST:
-            raise _Wrong(path.name, "a manifest is a few lines of text", "this file is far too large")
+            raise _Wrong(path.name, "A manifest is a few lines of text", "this file is far too large")
         said = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as exc:
-        raise _Wrong(path.name, "it must be a TOML file in UTF-8 that can be read", str(exc)) from exc
+        raise _Wrong(path.name, "It must be a TOML file in UTF-8 that can be read", str(exc)) from exc
     return _Reading(path, said).manifest()
 
 
