@@ -71,13 +71,14 @@ def timeline(moments: Sequence[Moment]) -> Timeline | None:
     weights = _weights(moments, step, end)
     most = sorted(weights, key=lambda slot: -abs(weights[slot]))[:MARKED]
     bars = tuple(_bar(slot, llr, step, end, marked=slot in most) for slot, llr in sorted(weights.items()))
-    for_it = [bar.at for bar in bars if bar.marked]
+    strongest = [bar.at for bar in bars if bar.marked]
     up = sum(bar.speaks_for for bar in bars)
     says = (
         f"From 0:00 to {clock(end)}, {len(bars)} {'stretch' if len(bars) == 1 else 'stretches'}: "
-        f"{up} for it being made or changed, {len(bars) - up} against. What weighed most: {', '.join(for_it)}."
+        f"{up} for it being made or changed, {len(bars) - up} against. "
+        f"What weighed most: {', '.join(strongest)}."
     )
-    return Timeline(bars, clock(end), step, tuple(for_it), says)
+    return Timeline(bars, clock(end), step, tuple(strongest), says)
 
 
 def _weights(moments: Sequence[Moment], step: int, end: int) -> dict[int, float]:

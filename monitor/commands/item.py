@@ -12,7 +12,8 @@ from monitor.errors import NotFound
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from monitor.tables import MediaItem
+    from monitor.settings import Settings
+    from monitor.tables import Finding, MediaItem
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,9 +35,10 @@ def show(media_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = Fa
     from monitor.settings import load_settings
     from monitor.tables import MediaItem
 
-    engine = open_ledger(load_settings())
+    settings = load_settings()
+    engine = open_ledger(settings)
     with reading(engine) as session:
-        told = _told(session, session.get_one(MediaItem, _whole_id(session, media_id)))
+        told = _told(session, session.get_one(MediaItem, _whole_id(session, media_id)), settings)
     findings.put_on_record(
         engine, audit.operator(), [(one["subject_id"], one["id"]) for one in told["findings"]]
     )
@@ -129,7 +131,23 @@ def _brief(row: MediaItem) -> dict[str, Any]:
     }
 
 
-def _told(session: Session, row: MediaItem) -> dict[str, Any]:
+def _made(session: Session, finding: Finding, settings: Settings) -> dict[str, Any] | None:
+    """Say in short what was found of its being made by a computer; None where nobody looked, or may."""
+    from monitor import findings
+    from monitor.crypto import KeyEncryptionKeys
+    from monitor.errors import KeysError, SubjectErased
+    from monitor.explaining import brief
+    from monitor.values import FindingId
+
+    try:
+        keks = KeyEncryptionKeys.from_settings(settings)
+        assessed = findings.read(session, keks, FindingId(finding.id)).detail.synthetic.assessed
+    except (KeysError, SubjectErased):
+        return None  # without the key there is still the rest of the item to show
+    return brief(assessed) if assessed else None
+
+
+def _told(session: Session, row: MediaItem, settings: Settings) -> dict[str, Any]:
     from sqlmodel import col, select
 
     from monitor.findings import origins_of
@@ -153,7 +171,14 @@ def _told(session: Session, row: MediaItem) -> dict[str, Any]:
         ],
         "steps": [{"stage": r.stage, "seconds": round(r.seconds, 4), "outcome": r.outcome} for r in runs],
         "findings": [
-            {"id": f.id, "subject_id": f.subject_id, "band": f.band, "state": f.state} for f in found
+            {
+                "id": f.id,
+                "subject_id": f.subject_id,
+                "band": f.band,
+                "state": f.state,
+                "made": _made(session, f, settings),
+            }
+            for f in found
         ],
     }
 
@@ -194,6 +219,23 @@ def _print(told: dict[str, Any]) -> None:
     console.print(steps)
     for one in told["findings"]:
         console.print(f"finding {one['id']} of subject {one['subject_id']}: {one['band']}, {one['state']}")
+        if one["made"]:
+            _print_made(one["made"])
+
+
+def _print_made(made: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    llr = "" if made["llr"] is None else f", llr {made['llr']:.2f}"
+    table = Table(
+        "signal", "llr", "says nothing because", title=f"made by a computer: {made['verdict']}{llr}"
+    )
+    for one in made["signals"]:
+        said = "" if one["llr"] is None else f"{one['llr']:.2f}"
+        table.add_row(escape(one["name"]), said, one["abstains"] or "")
+    Console().print(table)
 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from monitor import log as logs
 from monitor.errors import LikenessError
 from monitor.ml.synthetic.fusing import fuse
 from monitor.ml.synthetic.interfaces import Look, Sighting
+from monitor.stages.heat_plates import with_heat_plates
 from monitor.values import Abstention, Aspect, FaceTrack, Said, Signal, SpeechTurn, pieces_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _signal(scorer: Scorer, sighting: Sighting, until: float) -> Signal:
     if time.monotonic() > until:
         return _nothing(scorer.name, Abstention.TOO_LATE)
     try:
-        return scorer.assess(sighting)
+        return with_heat_plates(scorer.assess(sighting), sighting.looks)
     except Exception as exc:  # edge: one signal that fails is one that says nothing
         log.exception("signal_failed", signal=scorer.name, error=type(exc).__name__)
         return _nothing(scorer.name, Abstention.FAILED)
