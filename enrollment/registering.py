@@ -18,7 +18,7 @@ from monitor import subject_keys
 from monitor.db import reading, writing
 from monitor.errors import LikenessError, MediaError, SubjectErased
 from monitor.originals import known, shelf
-from monitor.originals.marks import MOST_S, Marks, marks_of
+from monitor.originals.marks import MOST_S, Marks, limited, marks_of
 from monitor.originals.tables import KnownOriginal
 from monitor.tables import BlobRow
 from monitor.values import BlobId, MediaKind, SubjectId
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = logs.get(__name__)
 
-AT_ONCE: Final = 4
-"""Originals of one round: the other steps of the desk wait no longer than these take."""
+AT_ONCE: Final = 1
+"""Originals of one round: a long video takes most of a minute, and the other steps of the desk wait."""
 
 FEWEST_POINTS: Final = 40
 """Points that stand out in a picture, below which a crop of it is hardly known again."""
@@ -93,7 +93,8 @@ def _read(desk: Desk, claimed: Claimed) -> tuple[bytes, Marks]:
     if data is None:
         msg = "the person or the bytes are gone"
         raise SubjectErased(msg)
-    with desk.reader.decoder.start(data, signals=False) as clip:
+    decoder = desk.reader.decoder
+    with decoder.start(data, signals=False, limits=limited(decoder.limits)) as clip:
         return data, marks_of(clip)
 
 

@@ -223,7 +223,7 @@ def _visible(original: Picture, other: Picture, rng: random.Random) -> tuple[str
             continue
         box = Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         inside = (made.astype(np.float64) - original)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        if np.sqrt((inside**2).mean()) >= SEEN and box.width * box.height >= AREA / 2 * away.size:
+        if np.sqrt((inside**2).mean()) >= SEEN and box.width * box.height >= AREA / 4 * away.size:
             return kind, made, box
     return None
 

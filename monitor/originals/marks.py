@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.ml.synthetic.interfaces import Clip
+    from monitor.stages.decode import DecodeLimits
 
 VERSION: Final = 1
 
-MOST_FRAMES: Final = 90
+MOST_FRAMES: Final = 80
 """Frames of a video by which it is known, spread over its first MOST_S seconds."""
 
-MOST_S: Final = 600.0
-"""Seconds of a video or sound that are compared. What comes later is kept, and not looked at."""
+MOST_S: Final = 300.0
+"""Seconds of a video or sound that are compared: decoding them takes some 40 s of a core at 1080 lines. What
+comes later is kept, and not looked at."""
 
 FRAME_POINTS: Final = 300
 """Points kept of one frame of a video: 40 kB."""
@@ -49,6 +51,12 @@ class Marks:
     hashes: NDArray[np.uint8]
     points: tuple[Points, ...]
     sound: NDArray[np.uint32]
+
+
+def limited(limits: DecodeLimits, frames_per_second: float = 2.0) -> DecodeLimits:
+    """Give the limits under which an original is decoded."""
+    most_s = min(limits.max_seconds, MOST_S)
+    return replace(limits, max_seconds=most_s, frames_per_second=frames_per_second)
 
 
 def frames_per_second(seconds: float) -> float:

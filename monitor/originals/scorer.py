@@ -6,42 +6,38 @@ sightings of anybody else. Originals are decoded like everything else, in the de
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from monitor import log as logs
+from monitor.errors import LikenessError
 from monitor.ml.synthetic.interfaces import Clip, Sighting
 from monitor.originals import plates, words
-from monitor.originals.comparing import Kind
+from monitor.originals.marks import limited
+from monitor.originals.outcomes import Outcome, held, of_pictures, of_sound, of_video
 from monitor.originals.pictures import Seen, compared, place
-from monitor.originals.sound_prints import joined, loudness, match, sound_print
-from monitor.originals.videos import lay, meet, moments
-from monitor.values import SAMPLE_RATE, Abstention, Aspect, MediaKind, Moment, Signal, Span
+from monitor.originals.sound_prints import loudness, match, sound_print
+from monitor.originals.videos import lay, moments
+from monitor.values import Abstention, Aspect, MediaKind, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from monitor.originals.aligning import Alignment
     from monitor.originals.comparing import Comparison
     from monitor.originals.known import Known
     from monitor.originals.sound_prints import SoundMatch
-    from monitor.originals.videos import Laid, Shown
     from monitor.stages.decode import Decoder
-    from monitor.values import Box, Plate, Sound, SubjectId
+    from monitor.values import Sound, SubjectId
+
+log = logs.get(__name__)
 
 NAME: Final = "known_original"
 VERSION: Final = "known_original/1"
-
-CHANGED_LLR: Final = 3.5
-"""What a verified change of content counts for."""
-
-ADDED_LLR: Final = 1.6
-"""Something added away from every face: text over a picture is a change, and seldom meant to deceive."""
-
-SAME_LLR: Final = -2.0
-"""A copy in which no change was found: small ones are missed, so it counts for less than a change."""
 
 MOST_ORIGINALS: Final = 60
 """Originals of one subject that one sighting is laid over; the newest ones."""
@@ -51,22 +47,6 @@ MOST_LAID: Final = 2
 
 SAMPLED: Final = 2.0
 """Frames a second of a sighted video from which those to compare are chosen."""
-
-LASTING: Final = 2
-"""Compared moments in a row that must show a change before it is named: one may be a bad frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one original says of a sighting. `sure` orders outcomes of several originals."""
-
-    llr: float
-    reasons: tuple[str, ...]
-    sure: float
-    moments: tuple[Moment, ...] = ()
-    shown: tuple[tuple[float, Seen, Comparison], ...] = ()
-    plates: tuple[Plate, ...] = ()
-    listens: bool = False
 
 
 class Opens(Protocol):
@@ -132,7 +112,11 @@ class KnownOriginals:
             return None
         outcomes = []
         for one in _likeliest(kept, known)[:MOST_LAID]:
-            found = self._over(sighting, kept, one)
+            try:
+                found = self._over(sighting, kept, one)
+            except LikenessError as exc:  # taken back, or damaged: the others are asked all the same
+                log.warning("original_not_compared", original=one.original_id, code=exc.code)
+                continue
             if found is not None:
                 outcomes.append(found)
         return max(outcomes, key=lambda outcome: outcome.sure, default=None)
@@ -144,9 +128,9 @@ class KnownOriginals:
         moving = one.marks.kind is not MediaKind.IMAGE
         if moving:
             laid = lay(kept, one.marks, read)
-            return None if laid is None else _of_video(laid, faces)
+            return None if laid is None else of_video(laid, faces)
         # a picture: each sighted frame by itself
-        shown: list[tuple[Seen, Comparison, bool]] = []
+        shown: list[tuple[Seen, Comparison, Alignment]] = []
         picture: NDArray[np.uint8] | None = None
         for seen in kept:
             there = place(seen, one.marks)
@@ -157,15 +141,18 @@ class KnownOriginals:
                 return None
             found = compared(picture, seen, there.alignment)
             if found is not None:
-                shown.append((seen, found, there.alignment.mirrored))
-        return _of_pictures(shown, faces, len(kept)) if shown else None
+                shown.append((seen, found, there.alignment))
+        if len(kept) > 1:
+            shown = held(shown)
+        return of_pictures(shown, faces, len(kept)) if shown else None
 
     def _reader(self, one: Known) -> Callable[[float], Clip]:
         data = self._shelf.data(one)
 
         def read(frames_per_second: float) -> Clip:
-            limits = replace(self._decoder.limits, frames_per_second=frames_per_second)
-            return self._decoder.start(data, signals=False, limits=limits)
+            return self._decoder.start(
+                data, signals=False, limits=limited(self._decoder.limits, frames_per_second)
+            )
 
         return read
 
@@ -184,11 +171,19 @@ class KnownOriginals:
         if not found:
             return None
         best, one = max(found, key=lambda pair: pair[0].same_s)
-        with self._decoder.start(self._shelf.data(one), frames=False, signals=False) as clip:
-            for _ in clip.frames():
-                pass
-            sound = clip.sound()
-        return _of_sound(best, sighting.sound, sound)
+        return of_sound(best, sighting.sound, self._sound(one) if best.replaced else None)
+
+    def _sound(self, one: Known) -> Sound | None:
+        """Decode the sound of an original, to be drawn; None where that fails."""
+        limits = limited(self._decoder.limits)
+        try:
+            with self._decoder.start(
+                self._shelf.data(one), frames=False, signals=False, limits=limits
+            ) as clip:
+                return clip.sound()
+        except LikenessError as exc:
+            log.warning("original_not_drawn", original=one.original_id, code=exc.code)
+            return None
 
 
 def _kept(sighting: Sighting) -> list[Seen]:
@@ -215,126 +210,3 @@ def _likeliest(kept: Sequence[Seen], known: Sequence[Known]) -> list[Known]:
 def _first(read: Callable[[float], Clip]) -> NDArray[np.uint8] | None:
     with read(SAMPLED) as clip:
         return next((frame.rgb for frame in clip.frames()), None)
-
-
-def _llr(regions: Sequence[object], faces: Sequence[Box]) -> float:
-    if not regions:
-        return SAME_LLR
-    told = [one.kind is not Kind.ADDED or any(words.touches(one.box, f) for f in faces) for one in regions]  # type: ignore[attr-defined]
-    return CHANGED_LLR if any(told) else ADDED_LLR
-
-
-def _of_pictures(
-    shown: Sequence[tuple[Seen, Comparison, bool]], faces: Sequence[Box], frames: int
-) -> Outcome:
-    """Say what became of a picture, or of frames that each are a copy of a picture."""
-    seen, found, turned = max(shown, key=lambda one: _llr(one[1].regions, faces))
-    size = (seen.rgb.shape[1], seen.rgb.shape[0])
-    if frames == 1:
-        said = words.picture(found, faces, size, turned=turned)
-        times: tuple[Moment, ...] = ()
-    else:
-        said = (
-            words.changed(found.regions, faces, size, f"What is shown at {seen.at_s:.1f} s"),
-            *words.more(found, turned=turned),
-        )
-        times = tuple(Moment(Span(s.at_s, s.at_s), _llr(f.regions, faces)) for s, f, _ in shown)
-    return Outcome(
-        _llr(found.regions, faces),
-        said,
-        found.covered * found.alike * len(shown) / frames,
-        times,
-        ((seen.at_s, seen, found),),
-        (plates.side_by_side(seen.rgb, found, _plate_says(found)),),
-    )
-
-
-def _of_video(laid: Laid, faces: Sequence[Box]) -> Outcome:
-    """Say what became of a video: a change counts where it lasts."""
-    shown = laid.shown
-    lasting = [_lasts(shown, n) for n in range(len(shown))]
-    changed = [one for one, does in zip(shown, lasting, strict=True) if does]
-    worst = max(changed or shown, key=lambda one: sum(r.share * r.strength for r in one.found.regions))
-    kept = worst.found if changed else replace(worst.found, regions=())
-    size = (worst.seen.rgb.shape[1], worst.seen.rgb.shape[0])
-    what = "This video" if len(shown) > 1 else "This picture"
-    said = [words.changed(kept.regions, faces, size, what)]
-    if changed and len(shown) > 1:
-        step = float(np.median(np.diff([one.at_s for one in shown]))) if len(shown) > 1 else 0.0
-        spans = joined([Span(one.at_s, one.at_s) for one in changed], 1.6 * step)
-        said.append(
-            f"We see it {words.seconds(spans)}; {len(changed)} of {len(shown)} compared pictures differ."
-        )
-    if not laid.steady:
-        said.append(words.NOT_STEADY)
-    said += words.more(kept, turned=laid.mirrored)
-    times = tuple(
-        Moment(Span(one.at_s, one.at_s), _llr(one.found.regions if does else (), faces))
-        for one, does in zip(shown, lasting, strict=True)
-    )
-    return Outcome(
-        _llr(kept.regions, faces),
-        tuple(said),
-        kept.covered * kept.alike,
-        times,
-        tuple((one.at_s, one.seen, one.found) for one in (changed or [worst])[:3]),
-        (plates.side_by_side(worst.seen.rgb, kept, _plate_says(kept)),),
-    )
-
-
-def _lasts(shown: Sequence[Shown], number: int) -> bool:
-    """Say whether a change at this moment is there at neighbouring ones too, in about the same place."""
-    here = shown[number].found.regions
-    if not here:
-        return False
-    if len(shown) < LASTING:
-        return True
-    for other in (number - 1, number + 1):
-        if 0 <= other < len(shown) and any(
-            meet(a.box, b.box) for a in here for b in shown[other].found.regions
-        ):
-            return True
-    return False
-
-
-def _of_sound(found: SoundMatch, sighted: Sound, original: Sound | None) -> Outcome:
-    """Say what became of a sound."""
-    said = []
-    if found.replaced:
-        said.append(
-            "The sound is a copy of one that you gave us, and in places another sound was put into it: "
-            f"{words.seconds(found.replaced)}."
-        )
-    if found.cut:
-        cuts = words.seconds([Span(at, at) for at in found.cut])
-        said.append(f"The sound was cut: {cuts} it goes on elsewhere in yours.")
-    if not said:
-        said.append(
-            "The sound is a copy of one that you gave us; nothing in it was changed beyond loudness and "
-            "compression, as far as we can hear."
-        )
-    llr = CHANGED_LLR if found.replaced else ADDED_LLR if found.cut else SAME_LLR
-    drawn: tuple[Plate, ...] = ()
-    if found.replaced and original is not None:
-        begin = round(-found.offset_s * SAMPLE_RATE)
-        whole = np.zeros(len(sighted.samples), np.float32)
-        start, end = max(0, begin), min(len(original.samples), begin + len(whole))
-        if end > start:
-            whole[start - begin : end - begin] = original.samples[start:end]
-        says = "Above the sound of your original, below that of what was found; what was replaced is shaded."
-        drawn = (plates.timeline(whole, sighted.samples, found.replaced, sighted.seconds, says),)
-    times = tuple(Moment(one, CHANGED_LLR) for one in found.replaced)
-    times += tuple(Moment(Span(at, at), ADDED_LLR) for at in found.cut)
-    return Outcome(
-        llr,
-        tuple(said),
-        min(1.0, found.same_s / max(1.0, sighted.seconds)),
-        times,
-        plates=drawn,
-        listens=True,
-    )
-
-
-def _plate_says(found: Comparison) -> str:
-    what = "the places that differ are outlined" if found.regions else "we see no difference"
-    return f"Left your original, right what was found; {what}."

@@ -19,7 +19,8 @@ from enrollment import originals, registering
 from enrollment.samples import Reader
 from monitor.db import reading
 from monitor.originals.known import Shelf
-from monitor.originals.scorer import SAME_LLR, KnownOriginals
+from monitor.originals.outcomes import SAME_LLR
+from monitor.originals.scorer import KnownOriginals
 from monitor.originals.tables import KnownOriginal
 from monitor.stages.decode import DecodeLimits, Decoder
 from monitor.values import Abstention

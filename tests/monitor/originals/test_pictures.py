@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.originals.marks import packed, unpacked
-from monitor.originals.scorer import ADDED_LLR, CHANGED_LLR, SAME_LLR
+from monitor.originals.outcomes import ADDED_LLR, CHANGED_LLR, SAME_LLR
 from monitor.values import Abstention, Aspect, Box, MediaKind, SubjectId
 from tests.monitor.originals.conftest import ANA, jpeg, scaled, scene
 

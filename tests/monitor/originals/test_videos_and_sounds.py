@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from monitor.originals.scorer import CHANGED_LLR, SAME_LLR
+from monitor.originals.outcomes import CHANGED_LLR, SAME_LLR
 from monitor.values import Abstention, Box
 from tests.assets.media import RATE, mp3, wav
 from tests.monitor.originals.conftest import Bench, jpeg, scaled, scene
