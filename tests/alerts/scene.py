@@ -8,7 +8,7 @@ import io
 import json
 import uuid
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from alerts.links import Links
 from monitor import findings, subject_keys
 from monitor.db import writing
 from monitor.errors import DeliveryError, SubjectErased
+from monitor.explaining import captions, explanation, without_pictures
 from monitor.tables import MediaItem, MediaOrigin, SubjectKey
 from monitor.values import (
     Band,
@@ -160,30 +161,35 @@ def finding(
     page_url: str | None = "https://pictures.example/a/",
     media_id: MediaId | None = None,
     model_id: ModelId = MODEL,
+    copy_of: str = "",
 ) -> FindingId:
     """Record one finding as the worker would."""
+    assessed = synthetic.assessed
     detail = findings.FindingDetail(
         kind=kind,
         face_score=face,
         voice_score=voice,
         face_spans=face_spans,
         voice_spans=voice_spans,
-        synthetic=synthetic,
+        synthetic=replace(synthetic, assessed=without_pictures(assessed) if assessed else None),
         reasons=("The face is close to the enrolled one.",),
         against=("The picture is small.",),
         not_looked=not_looked,
         copy_marks=marks,
+        plates=captions(assessed) if assessed else (),
+        copy_of=copy_of,
     )
+    evidence = {
+        "crops": [{"jpeg": base64.b64encode(jpeg()).decode()}] if face is not None else [],
+        "synthetic": {"assessed": explanation(assessed) if assessed else None},
+    }
     media = media_id or MediaId(uuid.uuid4().hex)
     with writing(engine) as session:
         if session.get(MediaItem, media) is None:
             session.add(MediaItem(id=media, sha256=uuid.uuid4().hex, kind=kind, size_bytes=1))
             session.flush()
             session.add(MediaOrigin(media_id=media, kind="crawl", url=url, page_url=page_url, seen_at=NOON))
-        crops = [{"jpeg": base64.b64encode(jpeg()).decode()}] if face is not None else []
-        draft = findings.Draft(
-            subject_id, media, model_id, band, detail, json.dumps({"crops": crops}).encode()
-        )
+        draft = findings.Draft(subject_id, media, model_id, band, detail, json.dumps(evidence).encode())
         found = findings.record(session, keys, draft)
     assert found is not None
     return found
