@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 
-from monitor.values import MediaKind, Span
+from monitor.values import Made, MediaKind, Plate, Span
+from tests.alerts import scene
 from tests.alerts.mailhost import free_port
 from tests.alerts.visitor import Visitor, link_in, stop_link_in
+from tests.assets.assessments import assessed, composite
 from tests.serving import serving
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ CONTRAST = """
 }
 """
 """Lists every element with text whose contrast is below 7:1, the stricter one of WCAG's two bounds."""
+
+
+FAULTS = "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes[0].html])"
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +210,27 @@ def test_on_paper_the_buttons_are_gone_and_the_addresses_are_there(
     assert page.get_by_role("button").count() == 0
     assert page.get_by_text("https://pictures.example/a/1.jpg").first.is_visible()
     assert (tmp_path / "page.pdf").stat().st_size > 10_000
+
+
+def test_what_is_said_of_its_making_is_for_everybody(visitor: Visitor, chromium: Any) -> None:
+    page = _page(chromium, viewport={"width": 320, "height": 700}, bypass_csp=True)
+    plates = (Plate(scene.jpeg(), "The face at 3.0 seconds."),)
+    page.goto(
+        _url(visitor, link_in(_told(visitor, synthetic=assessed(Made.LIKELY, composite(plates=plates)))))
+    )
+    page.get_by_role("button").click()
+    check = page.locator("details.check")
+    assert not check.locator("svg").is_visible(), "closed until it is asked for"
+    check.locator("summary").first.press("Enter")
+    check.locator("svg").wait_for(state="visible")
+    check.locator("summary", has_text="as a table").press("Enter")
+    assert check.get_by_role("row").count() == 13
+    assert page.get_by_role("img", name="12 stretches").count() == 1
+    assert _checked(page) == {"poor": [], "wide": False, "headings": 1, "language": "en"}
+    page.evaluate(AXE_SCRIPT)
+    assert page.evaluate(FAULTS) == []
+    page.get_by_role("link", name="What these words mean").click()
+    assert page.locator("h1").inner_text() == "Real, or made by a computer?"
+    assert _checked(page) == {"poor": [], "wide": False, "headings": 1, "language": "en"}
+    page.evaluate(AXE_SCRIPT)
+    assert page.evaluate(FAULTS) == []
