@@ -23,9 +23,10 @@ from tests.assets.assessments import assessed, composite, silent
 from tests.monitor.stages.scene import Enrolled, Sheet, near, seen
 from tests.monitor.stages.test_evidence import EXHIBIT
 
-OLD = b"""{"kind":"image","face_score":0.7,"voice_score":null,"face_spans":[{"start_s":0,"end_s":0}],"voice_spans":[],
-"synthetic":{"status":"declared","reasons":[{"source":"xmp","says":"Made.","weight":"synthetic",
-"trusted":false}],"not_covered":"not assessed"},"reasons":["Close."],"against":[],"not_looked":[],"copy_marks":[]}"""
+OLD = b"""{"kind":"image","face_score":0.7,"voice_score":null,"face_spans":[{"start_s":0,"end_s":0}],
+"voice_spans":[],"synthetic":{"status":"declared","not_covered":"not assessed","reasons":[
+{"source":"xmp","says":"Made.","weight":"synthetic","trusted":false}]},
+"reasons":["Close."],"against":[],"not_looked":[],"copy_marks":[]}"""
 """A detail as it was sealed before anybody looked at how things are made."""
 
 
