@@ -54,7 +54,7 @@ MOST_CHANGED: Final = 0.4
 
 ALIKE: Final = 0.85
 """Median likeness (correlation of small squares) below which it is another picture. Copies down to JPEG 15 or
-half the size have 0.96 at least; other pictures of one occasion that align at all 0.70 at most (LFW, 2026-11)."""
+half the size have 0.96 at least; other pictures of one occasion that align, 0.70 at most (LFW, 2026-11)."""
 
 
 SLIP: Final = 0.35
