@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from monitor.ml.interfaces import Pack
     from monitor.ml.synthetic.interfaces import Scorer
+    from monitor.originals.known import Shelf
     from monitor.settings import Settings
     from monitor.sides import Side
     from monitor.stages.assess import Assessor
+    from monitor.stages.decode import Decoder
     from monitor.tools import Tools
 
 MEBIBYTE = 2**20
@@ -46,6 +48,7 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
     from monitor.copies import CopyIndex  # noqa: PLC0415
     from monitor.gallery import Gallery, models_of  # noqa: PLC0415
     from monitor.ml.packs import load_pack  # noqa: PLC0415
+    from monitor.originals.known import Shelf  # noqa: PLC0415
     from monitor.stages.decode import Decoder  # noqa: PLC0415
     from monitor.tools import Tools  # noqa: PLC0415
 
@@ -67,7 +70,7 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
             dial=held.enter_context(Dial(engine, halves_of(pack))),
             keep_original_bytes=settings.keep_original_mb * MEBIBYTE,
             copies=CopyIndex(engine),
-            assessor=_assessor(settings, pack),
+            assessor=_assessor(settings, pack, Shelf(engine, keks, BlobStore(settings.blobs)), decoder),
             older=tuple(
                 held.enter_context(_older(elder, settings, engine, keks, pack))
                 for elder in _elders(settings, engine, pack)
@@ -75,15 +78,29 @@ def build_tools(settings: Settings, engine: Engine) -> Iterator[Tools]:
         )
 
 
-def _assessor(settings: Settings, pack: Pack) -> Assessor | None:
+def _assessor(settings: Settings, pack: Pack, shelf: Shelf, decoder: Decoder) -> Assessor | None:
     """Put the signals of synthetic media together, in the order in which they are shown."""
     if settings.synthetic == "off":
         return None
-    from monitor.ml.synthetic.fusing import shipped_fusion  # noqa: PLC0415 - as above
+    from monitor.ml.synthetic.face_against_voice import open_face_against_voice  # noqa: PLC0415 - as above
+    from monitor.ml.synthetic.fusing import shipped_fusion  # noqa: PLC0415
+    from monitor.ml.synthetic.lips_against_sound import open_lips_against_sound  # noqa: PLC0415
+    from monitor.ml.synthetic.own_detectors import open_own_detectors  # noqa: PLC0415
+    from monitor.ml.synthetic.provenance import Provenance  # noqa: PLC0415
+    from monitor.ml.synthetic.track_consistency import open_track_consistency  # noqa: PLC0415
+    from monitor.ml.transcribing import Transcriber  # noqa: PLC0415
+    from monitor.originals.scorer import KnownOriginals  # noqa: PLC0415
     from monitor.stages.assess import Assessor  # noqa: PLC0415
 
-    scorers: tuple[Scorer, ...] = ()
-    return Assessor(scorers, None, shipped_fusion(), pack)
+    scorers: tuple[Scorer, ...] = (
+        KnownOriginals(shelf, decoder),
+        Provenance(),
+        open_face_against_voice(pack),
+        open_lips_against_sound(pack),
+        open_track_consistency(pack),
+        *open_own_detectors(settings.detectors, settings.device),
+    )
+    return Assessor(scorers, Transcriber(settings), shipped_fusion(), pack)
 
 
 def _elders(settings: Settings, engine: Engine, pack: Pack) -> tuple[switching.Elder, ...]:

@@ -16,7 +16,14 @@ import monitor.partners.tables
 import monitor.tables
 from monitor.db import UtcDateTime
 
-DECLARED = (monitor.tables, monitor.originals.tables, monitor.partners.tables, enrollment.tables, crawlers.tables, alerts.tables)
+DECLARED = (
+    monitor.tables,
+    monitor.originals.tables,
+    monitor.partners.tables,
+    enrollment.tables,
+    crawlers.tables,
+    alerts.tables,
+)
 """Importing them declares the tables of each package."""
 
 PLAIN = {AutoString: "sa.String()", UtcDateTime: "sa.DateTime(timezone=True)"}
