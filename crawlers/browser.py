@@ -200,7 +200,7 @@ class Rendered:
                     text = await self._render(response)
             except ConfigError:
                 raise
-            except Exception as exc:  # noqa: BLE001 - edge: whatever a stranger's script did to the browser
+            except Exception as exc:  # noqa: BLE001 # edge: whatever a stranger's script did to the browser
                 log.info("not rendered: %s (%s)", request.meta.get(ASKED), type(exc).__name__)
                 self._eyes.tally.dropped[RENDER_FAILED] += 1
                 await self._stop()
@@ -259,7 +259,7 @@ class Rendered:
             else:
                 status, headers, body = await self._allowed(asked, budget)
                 await route.fulfill(status=status, headers=headers, body=body)
-        except Exception:  # noqa: BLE001 - edge: whatever it is, nothing goes out
+        except Exception:  # noqa: BLE001 # edge: whatever it is, nothing goes out
             with contextlib.suppress(Exception):  # the page may be gone by now
                 if asked.is_navigation_request():
                     await route.fulfill(status=204)  # a page that would go elsewhere stays what it is

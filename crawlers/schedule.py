@@ -252,7 +252,7 @@ class Jobs:
         reported = False
         try:
             reported = act()
-        except Exception:  # noqa: BLE001 - edge: what cannot be started must not end the scheduler
+        except Exception:  # noqa: BLE001 # edge: what cannot be started must not end the scheduler
             log.get(__name__).exception("a process could not be started", what=name)
         try:
             over(reported)

@@ -15,18 +15,15 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from enrollment import references
+from enrollment.files import kind_of_file
 from enrollment.tables import GivenSample, Subject
-from monitor import crypto, intake, subject_keys
+from monitor import crypto, subject_keys
 from monitor.db import reading, writing
 from monitor.errors import (
-    EmptyMedia,
     GivenBefore,
-    HeicPicture,
     NoFace,
     NoSound,
     NotFound,
-    NotMedia,
-    TooLarge,
     TooManySamples,
 )
 from monitor.tables import BlobRow
@@ -45,9 +42,6 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 20
 """Samples of one kind that one person can have on the list. Beyond three they add little (sets.ENOUGH)."""
-
-HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-"""Major brands of ISO files that hold HEVC pictures (ISO/IEC 23008-12): phones make them, readers lack."""
 
 SAID = "given-said"
 VECTOR = "given-vector"
@@ -142,21 +136,7 @@ def check_kind(data: bytes, modality: Modality, max_bytes: int) -> MediaKind:
 
     Raises EmptyMedia, TooLarge, NotMedia, HeicPicture, NoFace, NoSound.
     """
-    if not data:
-        msg = "the file is empty"
-        raise EmptyMedia(msg, hint="Choose it again; if it stays empty, take a new one.")
-    if len(data) > max_bytes:
-        msg = f"the file is larger than the {max_bytes // 2**20} MB that are taken"
-        raise TooLarge(msg, hint="Give a smaller one: a photograph or a short recording.")
-    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
-        msg = "this is a HEIC picture, which cannot be read here"
-        hint = "On an iPhone take the picture here with the camera, or save it as JPEG first."
-        raise HeicPicture(msg, hint=hint)
-    try:
-        kind = intake.kind_of(data)
-    except NotMedia as exc:
-        msg = "this is neither a picture, nor a video, nor sound, whatever its name says"
-        raise NotMedia(msg, hint=f"Give {EXPECTED[modality]}.") from exc
+    kind = kind_of_file(data, max_bytes, EXPECTED[modality])
     if modality is Modality.FACE and kind is MediaKind.AUDIO:
         msg = "this is a sound, and a sound shows no face"
         raise NoFace(msg, hint=f"Give {EXPECTED[modality]}.")

@@ -23,11 +23,12 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from enrollment import references
-from enrollment.given import HEIC_BRANDS, Said
+from enrollment.files import kind_of_file
+from enrollment.given import Said
 from enrollment.tables import Subject
-from monitor import audit, crypto, intake, subject_keys
+from monitor import audit, crypto, subject_keys
 from monitor.db import reading, writing
-from monitor.errors import EmptyMedia, GivenBefore, HeicPicture, NotFound, NotMedia, TooLarge, TooManySamples
+from monitor.errors import GivenBefore, NotFound, TooManySamples
 from monitor.originals import shelf
 from monitor.originals.tables import KnownOriginal
 from monitor.tables import BlobRow
@@ -96,7 +97,7 @@ def give(  # noqa: PLR0913, PLR0917 - what, whose, and who says so
         StorageFull, StorageError: the sealed bytes could not be stored; nothing is.
     """
     # 1. judge it by size and first bytes
-    kind = checked_kind(data, givers.max_bytes)
+    kind = kind_of_file(data, givers.max_bytes, "a picture, a video or a recording")
     # 2. know it again
     lookup = givers.lookups.digest(f"original.{subject_id}", hashlib.sha256(data).digest())
     with reading(givers.engine) as session:
@@ -130,24 +131,6 @@ def give(  # noqa: PLR0913, PLR0917 - what, whose, and who says so
         )
         audit.record(session, actor, "original.add", subject_id, kind=kind.value)
     return original_id
-
-
-def checked_kind(data: bytes, max_bytes: int) -> MediaKind:
-    """Say what a file is by its first bytes. Raises EmptyMedia, TooLarge, NotMedia, HeicPicture."""
-    if not data:
-        msg = "the file is empty"
-        raise EmptyMedia(msg, hint="Choose it again.")
-    if len(data) > max_bytes:
-        msg = f"the file is larger than the {max_bytes // 2**20} MB that are taken"
-        raise TooLarge(msg, hint="Give a smaller one, or the part that matters.")
-    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
-        msg = "this is a HEIC picture, which cannot be read here"
-        raise HeicPicture(msg, hint="Save it as JPEG first.")
-    try:
-        return intake.kind_of(data)
-    except NotMedia as exc:
-        msg = "this is neither a picture, nor a video, nor sound, whatever its name says"
-        raise NotMedia(msg, hint="Give a picture, a video or a recording.") from exc
 
 
 def listing(session: Session, keks: KeyEncryptionKeys, subject_id: SubjectId) -> list[OriginalView]:

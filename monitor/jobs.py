@@ -242,6 +242,8 @@ class _Rounds:
             self._learn_now()
             self._turn_now()
             self._tools.dial.tick()
+            if self._tools.assessor is not None:
+                self._tools.assessor.rest(utc_now())
             rounds += 1
             if rounds % int(SWEEP_EVERY_S / TELL_EVERY_S) == 0:
                 self._ownerless = _sweep(self._tools.engine, self._tools.blobs, self._ownerless)

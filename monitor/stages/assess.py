@@ -14,11 +14,13 @@ from monitor import log as logs
 from monitor.errors import LikenessError
 from monitor.ml.synthetic.fusing import fuse
 from monitor.ml.synthetic.interfaces import Look, Sighting
+from monitor.ml.transcribing import said
 from monitor.stages.heat_plates import with_heat_plates
-from monitor.values import Abstention, Aspect, FaceTrack, Said, Signal, SpeechTurn, pieces_of
+from monitor.values import Abstention, Aspect, FaceTrack, Said, Signal, SpeechTurn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
@@ -45,6 +47,11 @@ class Assessor:
     listener: Listener | None
     fusion: Fusion
     pack: Pack
+
+    def rest(self, now: datetime) -> None:
+        """Free the networks that write down words when no sighting needed them for a while."""
+        if self.listener is not None:
+            self.listener.rest(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,8 @@ def _assessed(sighting: Sighting, assessor: Assessor) -> Assessment:
     until = time.monotonic() + MOST_S
     signals = tuple(_signal(scorer, sighting, until) for scorer in assessor.scorers)
     found = fuse(signals, _found_by(sighting.verdict), assessor.fusion)
-    said, language = _said(sighting, assessor.listener)
-    return replace(found, said=said, language=language)
+    words, language = _said(sighting, assessor.listener)
+    return replace(found, said=words, language=language)
 
 
 def _signal(scorer: Scorer, sighting: Sighting, until: float) -> Signal:
@@ -105,21 +112,14 @@ def _found_by(verdict: Verdict) -> tuple[Aspect, ...]:
 
 
 def _said(sighting: Sighting, listener: Listener | None) -> tuple[tuple[Said, ...], str]:
-    """Write down what is said where the subject speaks at all; `subject` marks what is in their turns."""
-    if listener is None or sighting.sound is None or not sighting.turns:
+    """Write down what is said around the subject's turns, and nothing that strangers say elsewhere."""
+    if listener is None:
         return (), ""
     try:
-        heard = listener.transcribe(sighting.sound, sighting.speech)
+        return said(sighting, listener)
     except Exception as exc:  # edge: words are shown with a finding, and never cost it
         log.exception("not_transcribed", error=type(exc).__name__)
         return (), ""
-    own = [piece for turn in sighting.turns for piece in pieces_of(turn)]
-    return tuple(Said(span, text, _mostly_in(span, own)) for span, text in heard.said), heard.language
-
-
-def _mostly_in(span: Span, pieces: Sequence[Span]) -> bool:
-    shared = sum(max(0.0, min(span.end_s, p.end_s) - max(span.start_s, p.start_s)) for p in pieces)
-    return shared > (span.end_s - span.start_s) / 2
 
 
 def _sightings(verdicts: Sequence[Verdict], media: Media, assessor: Assessor) -> list[Sighting]:

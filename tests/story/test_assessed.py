@@ -14,6 +14,7 @@ from monitor.values import Abstention, Aspect, Made, Signal, Span
 from tests.assets import people
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from monitor.ml.synthetic.interfaces import Sighting
@@ -52,6 +53,9 @@ class Deaf:
     def transcribe(self, sound: Sound, speech: tuple[Span, ...]) -> Transcript:
         """Fail."""
         raise AssertionError(sound, speech)
+
+    def rest(self, now: datetime) -> None:
+        """Hold nothing that could be freed."""
 
 
 def test_a_sighting_is_assessed_and_a_stranger_is_not(watch: Watch, data: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
@@ -108,3 +109,6 @@ class Listener(Protocol):
 
     def transcribe(self, sound: Sound, speech: tuple[Span, ...]) -> Transcript:
         """Write down the words of (at most ten minutes of) speech, each piece with its seconds."""
+
+    def rest(self, now: datetime) -> None:
+        """Free what was not used for a while. Cheap where there is nothing to do."""
